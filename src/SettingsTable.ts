@@ -1,0 +1,174 @@
+import type { SettingsShape } from "./Settings.ts"
+import {
+  parseAdmission,
+  parseDuration,
+  parseHttpUrl,
+  parseInstance,
+  parseLevel,
+  parseListen,
+  parseLogLevel,
+  parseOrigins,
+  parsePath,
+  parsePostgresUrl,
+  parseNatsUrl,
+  parseSize,
+  type Parsed
+} from "./SettingsValue.ts"
+
+const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
+
+/** One setting: the README's table and `trailsd --help` are made of these. */
+export interface SettingField<A> {
+  readonly env: string
+  /** What it is, one line. */
+  readonly doc: string
+  /** As an operator would write it, or a phrase in brackets when there is no fixed value. */
+  readonly byDefault: string
+  /** `seconds` stands for every duration: a number of seconds, or with a unit. */
+  readonly unit: "" | "seconds" | "bytes"
+  readonly secret: boolean
+  readonly parse: (text: string) => Parsed<A>
+}
+
+const field = <A>(
+  env: string,
+  byDefault: string,
+  unit: SettingField<A>["unit"],
+  doc: string,
+  parse: (text: string) => Parsed<A>,
+  secret = false
+): SettingField<A> => ({ env, doc, byDefault, unit, secret, parse })
+
+const text = (value: string): Parsed<string> => ({ ok: true, value })
+
+/** Every setting of trailsd by its environment variable (PROTOCOL §13), in the order of the README. */
+export const settingsTable = {
+  listen: field("LISTEN_ADDR", "127.0.0.1:8443", "", "Address and port to listen on.", parseListen),
+  dataDir: field(
+    "TRAILS_DATA_DIR",
+    "./.trailsd",
+    "",
+    "Folder for embedded data, generated keys and the lock.",
+    parsePath
+  ),
+  databaseUrl: field(
+    "DATABASE_URL",
+    "(embedded)",
+    "",
+    "Postgres 15 or newer; without it an embedded database in the data folder.",
+    parsePostgresUrl,
+    true
+  ),
+  minLevel: field(
+    "TRAILS_MIN_LEVEL",
+    "(open on loopback, else signed)",
+    "",
+    "Weakest security level accepted: open or signed.",
+    parseLevel
+  ),
+  admission: field(
+    "TRAILS_ADMISSION",
+    "(open when the level is open, else ticket)",
+    "",
+    "Who may register: open (anybody), declared (the parent said so before), ticket (signed by the parent).",
+    parseAdmission
+  ),
+  tlsCertFile: field(
+    "TRAILS_TLS_CERT_FILE",
+    "(no TLS)",
+    "",
+    "Certificate chain, PEM; turns on https and wss.",
+    parsePath
+  ),
+  tlsKeyFile: field("TRAILS_TLS_KEY_FILE", "(no TLS)", "", "Private key of the certificate, PEM.", parsePath),
+  publicUrl: field(
+    "TRAILS_PUBLIC_URL",
+    "(the listener)",
+    "",
+    "How clients reach this server, e.g. https://trails.example.org; behind a proxy signatures are checked against it.",
+    parseHttpUrl
+  ),
+  allowedOrigins: field(
+    "TRAILS_ALLOWED_ORIGINS",
+    "(none)",
+    "",
+    "Origins of web pages that may connect, separated by commas.",
+    parseOrigins
+  ),
+  serverKey: field(
+    "TRAILS_SERVER_KEY",
+    "(generated)",
+    "",
+    "The server's Ed25519 key itself: PKCS8 PEM or ed25519-seed:<base64>. Prefer the file.",
+    text,
+    true
+  ),
+  serverKeyFile: field(
+    "TRAILS_SERVER_KEY_FILE",
+    "(generated in the data folder)",
+    "",
+    "File with the server's Ed25519 key.",
+    parsePath
+  ),
+  adminKeyFile: field(
+    "TRAILS_ADMIN_KEY_FILE",
+    "(generated in the data folder)",
+    "",
+    "File with the administrator's Ed25519 key.",
+    parsePath
+  ),
+  instance: field("SERVER_INSTANCE", "(host name)", "", "Display name of this replica.", parseInstance),
+  defaultStartDeadline: field(
+    "DEFAULT_START_DEADLINE",
+    "300",
+    "seconds",
+    "Time a node has to start when its envelope names none; 0 = no limit, at most 7 days.",
+    parseDuration(0, 7 * DAY)
+  ),
+  disconnectGrace: field(
+    "DISCONNECT_GRACE",
+    "1500ms",
+    "seconds",
+    "Time a node has to come back after its socket was lost, before it is crashed.",
+    parseDuration(0, 60 * MINUTE)
+  ),
+  reconnectWindow: field(
+    "RECONNECT_WINDOW",
+    "60",
+    "seconds",
+    "Time a node has to come back after the server closed its socket or a replica died, before contact is lost.",
+    parseDuration(1000, DAY)
+  ),
+  pingInterval: field(
+    "TRAILS_PING_INTERVAL",
+    "30",
+    "seconds",
+    "How often idle sessions are pinged; 0 = never.",
+    parseDuration(0, 60 * MINUTE)
+  ),
+  maxFrame: field(
+    "TRAILS_MAX_FRAME",
+    "1MiB",
+    "bytes",
+    "Largest frame of a registered node, 64KiB to 16MiB.",
+    parseSize(64 * 1024, 16 * 1024 * 1024)
+  ),
+  logLevel: field("TRAILS_LOG", "info", "", "debug, info, warn or error; lines go to stderr.", parseLogLevel),
+  natsUrl: field(
+    "NATS_URL",
+    "(single replica)",
+    "",
+    "Not in this version: trailsd refuses to start with it.",
+    parseNatsUrl,
+    true
+  )
+} as const
+
+/** What the table gives before defaults that depend on other settings are put in. */
+export type RawSettings = {
+  readonly [K in keyof typeof settingsTable]: (typeof settingsTable)[K] extends SettingField<infer A> ? A | null : never
+}
+
+/** Keeps the table and the decoded shape in step: every key of `SettingsShape` but the derived ones has a row. */
+export type UntabledSetting = Exclude<keyof SettingsShape, keyof typeof settingsTable | "tls" | "loopback">

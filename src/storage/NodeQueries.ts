@@ -1,0 +1,37 @@
+import { Context, type Effect } from "effect"
+import type { NodeState } from "../protocol/Frames.ts"
+import type { LogRow } from "./LogRow.ts"
+import type { Row } from "./Database.ts"
+import type { StoreError } from "./StoreError.ts"
+
+export interface Page {
+  /** At most 1000. */
+  readonly limit: number
+  /**
+   * The last row's key of the page before: `app_id` for apps and children, `id` for crashes (newest first). null for
+   * the first page.
+   */
+  readonly after: string | null
+}
+
+export interface AppFilter {
+  readonly status?: NodeState
+  readonly namespace?: string
+  readonly parentId?: string
+  /** Only roots. */
+  readonly roots?: boolean
+  readonly name?: string
+}
+
+/** Read side for REST and people; may run on DATABASE_READ_URL later. Rows are those of the views of PROTOCOL §12. */
+export class NodeQueries extends Context.Service<
+  NodeQueries,
+  {
+    readonly apps: (filter: AppFilter, page: Page) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+    readonly app: (appId: string) => Effect.Effect<Row | null, StoreError>
+    readonly children: (appId: string, page: Page) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+    /** By the node's counter n. Bounded in bytes too: fewer than `limit` rows do not mean the end; none do. */
+    readonly log: (appId: string, afterN: number, limit: number) => Effect.Effect<ReadonlyArray<LogRow>, StoreError>
+    readonly crashes: (page: Page) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+  }
+>()("trails/storage/NodeQueries") {}

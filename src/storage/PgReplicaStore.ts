@@ -1,0 +1,39 @@
+import { Effect, Layer } from "effect"
+import { Database } from "./Database.ts"
+import { ReplicaStore } from "./ReplicaStore.ts"
+import {
+  advanceDuty,
+  expireOtherReplicas,
+  holdDuty,
+  reapExpiredReplicas,
+  releaseDuty,
+  releaseReplica,
+  renewReplica
+} from "./sql/leases.ts"
+
+/** `ReplicaStore` on SQL; all times are the database's. */
+export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
+  ReplicaStore,
+  Effect.gen(function* () {
+    const database = yield* Database
+    return {
+      renew: (replica, ttlMs) =>
+        Effect.map(
+          database.query(renewReplica, [replica.boot, replica.instance, replica.version, Math.round(ttlMs)]),
+          (rows) => rows.length === 1
+        ),
+      release: (boot) => Effect.asVoid(database.query(releaseReplica, [boot])),
+      expireOthers: (boot) => Effect.asVoid(database.query(expireOtherReplicas, [boot])),
+      reapExpired: (boot) =>
+        Effect.map(database.query(reapExpiredReplicas, [boot]), (rows) => rows.map((row) => row["boot"] as string)),
+      holdDuty: (duty, boot, ttlMs) =>
+        Effect.map(database.query(holdDuty, [duty, boot, Math.round(ttlMs)]), (rows) => ({
+          held: rows.length === 1,
+          cursor: rows.length === 1 ? (rows[0]!["cursor"] as number) : 0
+        })),
+      advanceDuty: (duty, boot, cursor) =>
+        Effect.map(database.query(advanceDuty, [duty, boot, cursor]), (rows) => rows.length === 1),
+      releaseDuty: (duty, boot) => Effect.asVoid(database.query(releaseDuty, [duty, boot]))
+    }
+  })
+)

@@ -1,0 +1,29 @@
+import { Effect, Layer } from "effect"
+import type { AuditLog } from "./AuditLog.ts"
+import type { Database } from "./Database.ts"
+import { migrate, type MigrationError } from "./Migrator.ts"
+import type { NodeQueries } from "./NodeQueries.ts"
+import type { NodeStore } from "./NodeStore.ts"
+import { Partitions } from "./Partitions.ts"
+import * as PgAuditLog from "./PgAuditLog.ts"
+import * as PgNodeQueries from "./PgNodeQueries.ts"
+import * as PgNodeStore from "./PgNodeStore.ts"
+import * as PgReplicaStore from "./PgReplicaStore.ts"
+import type { ReplicaStore } from "./ReplicaStore.ts"
+import type { StoreError } from "./StoreError.ts"
+
+export type Stores = NodeStore | NodeQueries | ReplicaStore | AuditLog | Partitions
+
+const prepared = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* migrate()
+    yield* (yield* Partitions).ensure
+  })
+)
+
+/** All stores over a database whose tables are up to date and whose partitions are made before anybody gets a store. */
+export const layer: Layer.Layer<Stores, StoreError | MigrationError, Database> = prepared.pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(PgNodeStore.layer, PgNodeQueries.layer, PgReplicaStore.layer, PgAuditLog.layer, Partitions.layer)
+  )
+)

@@ -1,0 +1,71 @@
+import type { Statement } from "../Database.ts"
+
+const ms = (parameter: string): string => `${parameter}::int8 * interval '1 millisecond'`
+
+/** $1 boot, $2 instance, $3 version, $4 ttl. No row: the boot was reaped. */
+export const renewReplica: Statement = {
+  name: "replica.renew",
+  text: `
+insert into public.replicas (boot, instance, version, expires_at)
+values ($1::uuid, $2::text, $3::text, now() + ${ms("$4")})
+on conflict (boot) do update set renewed_at = now(), expires_at = excluded.expires_at
+where replicas.reaped_at is null
+returning boot`
+}
+
+/** $1 boot. */
+export const releaseReplica: Statement = {
+  name: "replica.release",
+  text: `
+update public.replicas set expires_at = least(expires_at, now()), reaped_at = now()
+where boot = $1::uuid and reaped_at is null`
+}
+
+/** $1 the only living boot: the leases and the duties of all others end. */
+export const expireOtherReplicas: Statement = {
+  name: "replica.expire_others",
+  text: `
+with freed as (
+  update public.leases set holder = null, expires_at = now() where holder <> $1::uuid
+)
+update public.replicas set expires_at = least(expires_at, now()), reaped_at = now()
+where boot <> $1::uuid and reaped_at is null`
+}
+
+/** $1 the boot that asks. Answers the boots that it marked; a renewal at the same time wins or loses as a whole. */
+export const reapExpiredReplicas: Statement = {
+  name: "replica.reap",
+  text: `
+with forgotten as (
+  delete from public.replicas where reaped_at < now() - interval '1 day'
+)
+update public.replicas set reaped_at = now()
+where boot <> $1::uuid and reaped_at is null and expires_at <= now()
+returning boot`
+}
+
+/** $1 duty, $2 boot, $3 ttl. No row: somebody else holds it. */
+export const holdDuty: Statement = {
+  name: "duty.hold",
+  text: `
+insert into public.leases (duty, holder, expires_at)
+values ($1::text, $2::uuid, now() + ${ms("$3")})
+on conflict (duty) do update set holder = excluded.holder, expires_at = excluded.expires_at
+where leases.holder is null or leases.holder = excluded.holder or leases.expires_at <= now()
+returning cursor`
+}
+
+/** $1 duty, $2 boot, $3 cursor. No row: the boot does not hold it any more. A cursor never goes back. */
+export const advanceDuty: Statement = {
+  name: "duty.advance",
+  text: `
+update public.leases set cursor = greatest(cursor, $3::int8)
+where duty = $1::text and holder = $2::uuid and expires_at > now()
+returning cursor`
+}
+
+/** $1 duty, $2 boot. */
+export const releaseDuty: Statement = {
+  name: "duty.release",
+  text: "update public.leases set holder = null, expires_at = now() where duty = $1::text and holder = $2::uuid"
+}

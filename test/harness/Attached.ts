@@ -1,0 +1,89 @@
+import { setTimeout as delay } from "node:timers/promises"
+import type { Random } from "./Random.ts"
+import { type RawNode, Refused } from "./RawNode.ts"
+import { Wire, type WireOptions } from "./Wire.ts"
+
+export interface AttachedOptions extends WireOptions {
+  readonly random: Random
+  /** Upper bound of the seeded pause before each attempt. */
+  readonly pauseMs?: number
+}
+
+/**
+ * Keeps nodes attached by one shared socket: connects, registers or re-registers, and does so again whenever the
+ * socket is lost, until `stop`. What a client library does, without its politeness.
+ */
+export class Attached {
+  readonly nodes: ReadonlyArray<RawNode>
+  /** Nodes that the server will not have back, with its answer. */
+  readonly refused = new Map<string, Refused>()
+  reconnects = 0
+  /** Why the latest attempt ended, for the one who waits in vain. */
+  lastFailure: unknown = null
+  readonly #url: string
+  readonly #options: AttachedOptions
+  #wire: Wire | null = null
+  #stopped = false
+  #loop: Promise<void>
+
+  constructor(url: string, nodes: ReadonlyArray<RawNode>, options: AttachedOptions) {
+    this.#url = url
+    this.nodes = nodes
+    this.#options = options
+    this.#loop = this.#run()
+  }
+
+  get isAttached(): boolean {
+    return (
+      this.#wire !== null &&
+      this.nodes.every((node) => node.wire === this.#wire || this.refused.has(node.appId)) &&
+      this.#wire.isOpen
+    )
+  }
+
+  /** Cuts the socket without a closing handshake; the loop brings it back. */
+  cut(): void {
+    this.#wire?.terminate()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#wire?.terminate()
+    await this.#loop
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const wire = await Wire.open(this.#url, this.#options)
+        this.#wire = wire
+        await this.#attachAll(wire)
+        if (this.#stopped) wire.terminate()
+        await wire.closed
+      } catch (error) {
+        this.lastFailure = error
+        this.#wire?.terminate()
+      }
+      this.reconnects++
+      if (!this.#stopped) await delay(this.#options.random.int(this.#options.pauseMs ?? 100) + 1)
+    }
+  }
+
+  async #attachAll(wire: Wire): Promise<void> {
+    for (const node of this.nodes) {
+      while (!this.refused.has(node.appId)) {
+        try {
+          await (node.registered === null ? node.register(wire) : node.reRegister(wire))
+          break
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error
+          if (error.frame.retryable) await delay(error.frame.retry_after_ms ?? 200)
+          else {
+            this.refused.set(node.appId, error)
+            node.abandon()
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { freePort } from "./freePort.ts"
+import { type Keypair, makeKeypair, secretPem } from "./Keypair.ts"
+import { leash } from "./Leash.ts"
+import { waitUntil } from "./waitUntil.ts"
+
+export interface TrailsdOptions {
+  /** Absent: embedded storage. */
+  readonly databaseUrl?: string
+  /** Further settings (PROTOCOL §13); they win over the harness's own. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Flags for Node itself. */
+  readonly nodeFlags?: ReadonlyArray<string>
+  readonly readyWithinMs?: number
+}
+
+export interface Exited {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+const ROOT = resolve(import.meta.dirname, "../..")
+const MAIN = join(ROOT, "src/main.ts")
+/** Latest output kept per server, in characters. */
+const KEPT = 200_000
+
+/** Settings of the surroundings must not reach a server under test. */
+const cleanEnvironment = (): Record<string, string> => {
+  const kept: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value === undefined || /^(TRAILS_|OTEL_|DATABASE_|NATS_|PG)/.test(name)) continue
+    if (/^(LISTEN_ADDR|SERVER_INSTANCE|DEFAULT_START_DEADLINE|DISCONNECT_GRACE|RECONNECT_WINDOW)$/.test(name)) continue
+    kept[name] = value
+  }
+  return kept
+}
+
+/** A trailsd process with a data folder, a server key and a port of its own, which survive its restarts. */
+export class Trailsd {
+  readonly port: number
+  readonly folder: string
+  readonly serverKey: Keypair
+  readonly #options: TrailsdOptions
+  #process: ChildProcess | null = null
+  #unleash = () => {}
+  #exited: Promise<Exited> | null = null
+  #output = ""
+
+  private constructor(options: TrailsdOptions, port: number) {
+    this.#options = options
+    this.port = port
+    this.folder = mkdtempSync(join(tmpdir(), "trailsd-test-"))
+    this.serverKey = makeKeypair()
+    writeFileSync(join(this.folder, "server.pem"), secretPem(this.serverKey), { mode: 0o600 })
+  }
+
+  /** Starts a server and waits until `/readyz` says yes. */
+  static async start(options: TrailsdOptions = {}): Promise<Trailsd> {
+    const server = new Trailsd(options, await freePort())
+    await server.start()
+    return server
+  }
+
+  get dataDir(): string {
+    return join(this.folder, "data")
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}/ws`
+  }
+
+  get http(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  get pid(): number {
+    if (this.#process?.pid === undefined) throw new Error("trailsd is not running")
+    return this.#process.pid
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== null
+  }
+
+  /** What it has printed so far, the newest end of it. */
+  get output(): string {
+    return this.#output
+  }
+
+  /** Starts the process; resolves when it is ready, or at once with `ready: false`. */
+  async start(options: { readonly ready?: boolean } = {}): Promise<void> {
+    if (this.#process !== null) throw new Error("trailsd runs already")
+    const child = spawn(process.execPath, [...(this.#options.nodeFlags ?? []), MAIN], {
+      cwd: this.folder,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...cleanEnvironment(),
+        HOME: this.folder,
+        LISTEN_ADDR: `127.0.0.1:${this.port}`,
+        TRAILS_DATA_DIR: this.dataDir,
+        TRAILS_SERVER_KEY_FILE: join(this.folder, "server.pem"),
+        ...(this.#options.databaseUrl === undefined ? {} : { DATABASE_URL: this.#options.databaseUrl }),
+        ...this.#options.env
+      }
+    })
+    if (child.pid === undefined) throw new Error(`trailsd could not be started with ${process.execPath}`)
+    this.#process = child
+    this.#unleash = leash(child.pid)
+    const keep = (chunk: Buffer) => {
+      this.#output = (this.#output + chunk.toString()).slice(-KEPT)
+    }
+    child.stdout.on("data", keep)
+    child.stderr.on("data", keep)
+    this.#exited = new Promise((resolve) => {
+      child.once("exit", (code, signal) => {
+        this.#unleash()
+        if (this.#process === child) this.#process = null
+        resolve({ code, signal })
+      })
+    })
+    if (options.ready !== false) await this.ready()
+  }
+
+  async ready(): Promise<void> {
+    const running = this.#process
+    await waitUntil(
+      "trailsd is ready",
+      async () => {
+        if (this.#process !== running || running === null) return "exited"
+        return (await this.readyz()) === 200
+      },
+      { withinMs: this.#options.readyWithinMs ?? 60_000, everyMs: 25 }
+    ).catch((cause: unknown) => {
+      throw new Error(`trailsd did not get ready; it said:\n${this.#output.slice(-4000)}`, { cause })
+    })
+    if (this.#process === null) throw new Error(`trailsd ended at its start; it said:\n${this.#output.slice(-4000)}`)
+  }
+
+  /** Status of `/readyz`; null when nothing answers. */
+  async readyz(): Promise<number | null> {
+    try {
+      const response = await fetch(`${this.http}/readyz`, { signal: AbortSignal.timeout(5000) })
+      await response.arrayBuffer()
+      return response.status
+    } catch {
+      return null
+    }
+  }
+
+  /** `kill -9`, and waits until the process is gone. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL")
+  }
+
+  /** SIGTERM, and waits for the end; kills it, and fails, when it takes longer than `withinMs`. */
+  async stop(withinMs = 15_000): Promise<Exited> {
+    const stuck = setTimeout(() => this.#process?.kill("SIGKILL"), withinMs)
+    const exited = await this.#end("SIGTERM")
+    clearTimeout(stuck)
+    if (exited.signal === "SIGKILL") {
+      throw new Error(`trailsd did not stop within ${withinMs} ms; it said:\n${this.#output.slice(-4000)}`)
+    }
+    return exited
+  }
+
+  /** Ends it whatever its state, and removes its folder. */
+  async dispose(): Promise<void> {
+    if (this.#process !== null) await this.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Stops the process's threads, as a stalled machine does. */
+  freeze(): void {
+    process.kill(this.pid, "SIGSTOP")
+  }
+
+  thaw(): void {
+    process.kill(this.pid, "SIGCONT")
+  }
+
+  /** Resident memory in KiB. */
+  rss(): number {
+    const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))
+    return Number(line?.[1])
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<Exited> {
+    if (this.#process === null || this.#exited === null) return { code: null, signal: null }
+    this.#process.kill(signal)
+    return await this.#exited
+  }
+}
