@@ -1,0 +1,76 @@
+import { Clock, Effect, Layer } from "effect"
+import { ReplicaStore } from "../../src/storage/ReplicaStore.ts"
+import type { FakeDatabase } from "./FakeDatabase.ts"
+
+/** `replicas` and `leases` in memory, by the contract of ReplicaStore; the test clock is the database's clock. */
+export class FakeReplicas {
+  readonly replicas = new Map<string, { until: number; reaped: boolean }>()
+  readonly duties = new Map<string, { boot: string; until: number }>()
+  readonly calls: Array<string> = []
+  /** Boots that the network has cut off from the database: their calls never end. */
+  readonly cut = new Set<string>()
+  /** Only renewals of leases fail, as with an exhausted pool; pings go on. */
+  renewalsHang = false
+
+  /** How long a call takes before its effect on the rows. */
+  slowMs = 0
+  /** How long the boot's answers take after their effect on the rows. */
+  readonly lateMs = new Map<string, number>()
+
+  readonly #database: FakeDatabase
+
+  constructor(database: FakeDatabase) {
+    this.#database = database
+  }
+
+  #call<A>(boot: string, operation: string, answer: (now: number) => A) {
+    return Effect.suspend(() => (this.slowMs === 0 ? Effect.void : Effect.sleep(this.slowMs))).pipe(
+      Effect.andThen(Clock.currentTimeMillis),
+      Effect.flatMap((now) =>
+        this.cut.has(boot)
+          ? Effect.never
+          : this.#database.meet(operation, () => {
+              this.calls.push(`${operation} ${boot}`)
+              return answer(now)
+            })
+      ),
+      Effect.tap(() => (this.lateMs.has(boot) ? Effect.sleep(this.lateMs.get(boot)!) : Effect.void))
+    )
+  }
+
+  get layer(): Layer.Layer<ReplicaStore> {
+    return Layer.succeed(ReplicaStore, {
+      renew: ({ boot }, ttlMs) =>
+        this.renewalsHang
+          ? Effect.never
+          : this.#call(boot, "renew", (now) => {
+              if (this.replicas.get(boot)?.reaped === true) return false
+              this.replicas.set(boot, { until: now + ttlMs, reaped: false })
+              return true
+            }),
+      release: (boot) => this.#call(boot, "release", () => void this.replicas.delete(boot)),
+      expireOthers: (boot) =>
+        this.#call(boot, "expireOthers", () => {
+          for (const other of this.replicas.keys()) if (other !== boot) this.replicas.delete(other)
+        }),
+      reapExpired: (boot) =>
+        this.#call(boot, "reapExpired", (now) => {
+          const expired = [...this.replicas].filter(([other, row]) => other !== boot && !row.reaped && row.until <= now)
+          for (const [, row] of expired) row.reaped = true
+          return expired.map(([other]) => other)
+        }),
+      holdDuty: (duty, boot, ttlMs) =>
+        this.#call(boot, "holdDuty", (now) => {
+          const holder = this.duties.get(duty)
+          if (holder !== undefined && holder.boot !== boot && holder.until > now) return { held: false, cursor: 0 }
+          this.duties.set(duty, { boot, until: now + ttlMs })
+          return { held: true, cursor: 7 }
+        }),
+      advanceDuty: (duty, boot) => this.#call(boot, "advanceDuty", () => this.duties.get(duty)?.boot === boot),
+      releaseDuty: (duty, boot) =>
+        this.#call(boot, "releaseDuty", () => {
+          if (this.duties.get(duty)?.boot === boot) this.duties.delete(duty)
+        })
+    })
+  }
+}
