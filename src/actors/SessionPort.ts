@@ -1,0 +1,28 @@
+import type { ErrorFrame, Limits, ServerFrame } from "../protocol/Frames.ts"
+
+/** Why a session ended, as the socket's side saw it (PROTOCOL §7, the three rows on a lost socket). */
+export type LossCause = "peer" | "heartbeat" | "server"
+
+/**
+ * What an actor sees of one node's attachment to a socket. Transports implement it; none of the methods ever throws or
+ * waits, and all are no-ops after the end.
+ */
+export interface SessionPort {
+  /** UUID of the session. */
+  readonly id: string
+  readonly dialect: "v1" | "legacy"
+  /** What the transport grants; goes into `registered`. */
+  readonly terms: { readonly limits: Limits; readonly pingIntervalMs: number; readonly serverKey: string }
+  /** Short, for logs: remote address. Never a secret. */
+  readonly peer: string
+  /** Hands a frame to the socket's writer, in order; signs it where the session's level asks. Returns the text sent. */
+  readonly send: (frame: ServerFrame) => string
+  /** Returns the text `send` would send, without sending: `registered` is logged in the transaction that precedes it. */
+  readonly seal: (frame: ServerFrame) => string
+  /** Sends text made by `seal`. */
+  readonly sendSealed: (text: string) => void
+  /** Gives back the credit of data frames that the actor has dealt with (acked or refused): back-pressure. */
+  readonly settle: (messages: number, bytes: number) => void
+  /** Ends this node's session on its socket, after `error` if given. The socket stays for its other nodes. */
+  readonly end: (error: ErrorFrame | null) => void
+}

@@ -1,0 +1,25 @@
+import type { NodeRow } from "../../storage/NodeRow.ts"
+import type { Mailbox } from "../Mailbox.ts"
+import type { SessionPort } from "../SessionPort.ts"
+
+/**
+ * One actor in memory: what its turns share. Small, since 10,000 of them sit idle (DESIGN §9): no fiber, no timer, no
+ * closure of its own. Invariants:
+ * - C1 only the worker that runs the turn touches `row` and `session`; at most one turn at a time.
+ * - C2 `row` is what the last commit or read left; null means "read it again". It is never ahead of the database.
+ * - C3 `session` is the accepted session of `row.session`; another one in the row means: deposed.
+ */
+export interface NodeCell {
+  readonly id: string
+  readonly mailbox: Mailbox
+  row: NodeRow | null
+  session: SessionPort | null
+  /** Set while the session exists only to tell the child to stop (PROTOCOL §4): the correlation id of that command. */
+  stopping: string | null
+  /** Evidence rows and audits written for this session so far: a bound, since the peer decides how many it provokes. */
+  evidence: number
+  /** In the ready queue or in a turn. */
+  active: boolean
+  /** When it was rebuilt after defects, milliseconds: its restart-intensity window. */
+  rebuilt: Array<number>
+}

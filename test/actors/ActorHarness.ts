@@ -1,0 +1,331 @@
+import { createHash, randomUUID } from "node:crypto"
+import { Context, Deferred, Effect, Layer } from "effect"
+import { ActorSystem } from "../../src/actors/ActorSystem.ts"
+import { Bus } from "../../src/actors/Bus.ts"
+import { importSeed, nodeEd25519 } from "../../src/actors/Ed25519.ts"
+import { defaultActorOptions, type LocalActorSystemOptions } from "../../src/actors/LocalActorSystem.ts"
+import type { Admission, IntentAnswer } from "../../src/actors/NodeMessage.ts"
+import * as ReplicaActors from "../../src/actors/ReplicaActors.ts"
+import { ServerKey } from "../../src/actors/ServerKey.ts"
+import { StorageActor } from "../../src/actors/StorageActor.ts"
+import {
+  decodeEnvelope,
+  encodeEnvelope,
+  encodeInfo,
+  type EnvelopeFields,
+  isEnvelopeProblem
+} from "../../src/protocol/Envelope.ts"
+import type {
+  ControlResultFrame,
+  Decoded,
+  DisconnectFrame,
+  MessageFrame,
+  MsgType,
+  RegisterFrame,
+  ReRegisterFrame
+} from "../../src/protocol/Frames.ts"
+import { formatKey } from "../../src/protocol/Keys.ts"
+import { issueTicket } from "../../src/protocol/Ticket.ts"
+import { Settings, type SettingsShape } from "../../src/Settings.ts"
+import { NodeQueries } from "../../src/storage/NodeQueries.ts"
+import type { LogRow } from "../../src/storage/LogRow.ts"
+import type { NodeRow } from "../../src/storage/NodeRow.ts"
+import { NodeStore } from "../../src/storage/NodeStore.ts"
+import * as Pglite from "../../src/storage/Pglite.ts"
+import * as Storage from "../../src/storage/Storage.ts"
+import { ReplicaLease } from "../../src/supervision/ReplicaLease.ts"
+import { Telemetry } from "../../src/Telemetry.ts"
+import { startSupervisor } from "../../src/supervision/Supervisor.ts"
+import { FakeSession } from "./FakeSession.ts"
+
+/** A keypair from a name: the same in each run. */
+export const keypair = (name: string) => {
+  const seed = createHash("sha256").update(name).digest()
+  return { seed, key: formatKey(nodeEd25519.publicKey(seed)) }
+}
+
+export const SERVER = keypair("server")
+
+export const settings = (patch: Partial<SettingsShape> = {}): SettingsShape => ({
+  databaseUrl: null,
+  natsUrl: null,
+  listen: { host: "127.0.0.1", port: 0 },
+  tls: null,
+  instance: "test",
+  dataDir: "",
+  serverKey: null,
+  serverKeyFile: null,
+  adminKeyFile: null,
+  minLevel: "open",
+  admission: "open",
+  publicUrl: null,
+  allowedOrigins: [],
+  defaultStartDeadline: 300,
+  disconnectGrace: 1500,
+  reconnectWindow: 60_000,
+  pingInterval: 30_000,
+  maxFrame: 1_048_576,
+  logLevel: "error",
+  loopback: true,
+  ...patch
+})
+
+const info = (fields: EnvelopeFields, issuer: { readonly seed: Uint8Array } | null): string => {
+  const json = encodeEnvelope(fields)
+  return encodeInfo(issuer === null ? json : issueTicket(json, issuer.seed, nodeEd25519))
+}
+
+/** TRAILS_INFO of a child, ticketed by `issuer` unless null. */
+export const childInfo = (
+  appId: string,
+  parentId: string | null,
+  issuer: { readonly seed: Uint8Array } | null,
+  patch: Partial<EnvelopeFields> = {}
+): string =>
+  info(
+    {
+      appId,
+      parentId,
+      appName: "child",
+      serverEp: "ws://127.0.0.1:8443/ws",
+      serverPubKey: SERVER.key,
+      secLevel: "signed",
+      scheduledAt: Date.now(),
+      ...patch
+    },
+    issuer
+  )
+
+const envelopeOf = (text: string) => {
+  const envelope = decodeEnvelope(text)
+  if (isEnvelopeProblem(envelope)) throw new Error(envelope.problem)
+  return envelope
+}
+
+const decoded = <F extends RegisterFrame | ReRegisterFrame | MessageFrame | DisconnectFrame | ControlResultFrame>(
+  frame: F,
+  payload: string | null = null
+): Decoded<F> => {
+  const raw = JSON.stringify(payload === null ? frame : { ...frame, payload: JSON.parse(payload) as unknown })
+  return { frame, raw, bytes: raw.length, payload }
+}
+
+export interface Registering {
+  readonly appId: string
+  readonly parentId?: string | null
+  readonly key?: string
+  readonly info?: string
+  readonly verified?: boolean
+  readonly session?: FakeSession
+}
+
+export class Harness extends Context.Service<
+  Harness,
+  {
+    readonly boot: string
+    readonly register: (
+      who: Registering
+    ) => Effect.Effect<{ readonly session: FakeSession; readonly admission: Admission }>
+    readonly reRegister: (
+      who: Registering & { readonly incarnation?: number }
+    ) => Effect.Effect<{ readonly session: FakeSession; readonly admission: Admission }>
+    readonly say: (
+      session: FakeSession,
+      appId: string,
+      seq: number,
+      type?: MsgType,
+      payload?: string
+    ) => Effect.Effect<void>
+    readonly disconnect: (session: FakeSession, appId: string, seq: number, reason: string) => Effect.Effect<void>
+    readonly answer: (session: FakeSession, appId: string, correlationId: string, ack: boolean) => Effect.Effect<void>
+    readonly lose: (session: FakeSession, appId: string, cause: "peer" | "heartbeat" | "server") => Effect.Effect<void>
+    readonly declare: (info: string, parentId: string | null, replaces?: string | null) => Effect.Effect<IntentAnswer>
+    readonly deleteIntent: (appId: string) => Effect.Effect<IntentAnswer>
+    readonly hint: (appId: string, tag: "Deadline" | "Orphaned" | "Moved") => Effect.Effect<void>
+    readonly row: (appId: string) => Effect.Effect<NodeRow>
+    readonly kinds: (appId: string) => Effect.Effect<ReadonlyArray<string>>
+    readonly log: (appId: string) => Effect.Effect<ReadonlyArray<LogRow>>
+  }
+>()("test/Harness") {}
+
+const wait = (reason: string, predicate: () => boolean) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 10_000; i++) {
+      if (predicate()) return
+      yield* Effect.sleep(1)
+    }
+    return yield* Effect.die(new Error(`waited in vain: ${reason}`))
+  })
+
+const make = Effect.gen(function* () {
+  const system = yield* ActorSystem
+  const storage = yield* StorageActor
+  const store = yield* NodeStore
+  const queries = yield* NodeQueries
+  const { boot } = yield* ReplicaLease
+  yield* startSupervisor({
+    name: "actors",
+    strategy: "one_for_one",
+    children: [...storage.children, ...system.children]
+  })
+
+  // A stranger's frame behind the message: it changes nothing, and its credit comes back when the turn is over.
+  const quiet = (appId: string) =>
+    Effect.suspend(() => {
+      const stranger = new FakeSession()
+      const frame: DisconnectFrame = { type: "disconnect", app_id: appId, reason: "" }
+      system.tell(appId, { _tag: "Data", session: stranger, decoded: decoded(frame) })
+      return wait(`the turn of ${appId} is over`, () => stranger.settled.frames === 1)
+    })
+  const tell = (appId: string, message: Parameters<typeof system.tell>[1]) =>
+    Effect.andThen(
+      Effect.sync(() => system.tell(appId, message)),
+      quiet(appId)
+    )
+
+  const registerFrame = (who: Registering): RegisterFrame => ({
+    type: "register",
+    app_id: who.appId,
+    parent_id: who.parentId ?? null,
+    app_name: "node",
+    child_pub_key: who.key ?? keypair(who.appId).key,
+    process_info: { pid: 1, ppid: 0, uid: 0, gid: 0, hostname: "h", start_time: 0, executable: "x" },
+    role_refs: [],
+    ...(who.info === undefined ? {} : { info: who.info })
+  })
+
+  return Harness.of({
+    boot,
+    register: Effect.fnUntraced(function* (who) {
+      const session = who.session ?? new FakeSession()
+      const reply = yield* Deferred.make<Admission>()
+      yield* tell(who.appId, {
+        _tag: "Register",
+        session,
+        decoded: decoded(registerFrame(who)),
+        verified: who.verified ?? false,
+        envelope: who.info === undefined ? null : envelopeOf(who.info),
+        reply
+      })
+      return { session, admission: yield* Deferred.await(reply) }
+    }),
+    reRegister: Effect.fnUntraced(function* (who) {
+      const session = who.session ?? new FakeSession()
+      const reply = yield* Deferred.make<Admission>()
+      const frame: ReRegisterFrame = {
+        type: "re_register",
+        app_id: who.appId,
+        incarnation: who.incarnation ?? 1,
+        last_seq: 0,
+        pub_key: who.key ?? keypair(who.appId).key
+      }
+      yield* tell(who.appId, {
+        _tag: "ReRegister",
+        session,
+        decoded: decoded(frame),
+        verified: who.verified ?? false,
+        reply
+      })
+      return { session, admission: yield* Deferred.await(reply) }
+    }),
+    say: (session, appId, seq, type = "Status", payload = `{"seq":${seq}}`) =>
+      tell(appId, {
+        _tag: "Data",
+        session,
+        decoded: decoded<MessageFrame>(
+          {
+            type: "message",
+            app_id: appId,
+            header: { msg_type: type, timestamp: 0, seq, correlation_id: null },
+            ...(session.dialect === "v1" ? { incarnation: session.find("registered")?.incarnation ?? 1 } : {})
+          },
+          payload
+        )
+      }),
+    disconnect: (session, appId, seq, reason) =>
+      tell(appId, {
+        _tag: "Data",
+        session,
+        decoded: decoded<DisconnectFrame>({
+          type: "disconnect",
+          app_id: appId,
+          incarnation: session.find("registered")?.incarnation ?? 1,
+          seq,
+          reason
+        })
+      }),
+    answer: (session, appId, correlationId, ack) =>
+      tell(appId, {
+        _tag: "ControlResult",
+        session,
+        decoded: decoded<ControlResultFrame>({
+          type: "control_result",
+          app_id: appId,
+          correlation_id: correlationId,
+          ack
+        })
+      }),
+    lose: (session, appId, cause) => tell(appId, { _tag: "SocketLost", session, cause }),
+    declare: Effect.fnUntraced(function* (text, parentId, replaces = null) {
+      const reply = yield* Deferred.make<IntentAnswer>()
+      const envelope = envelopeOf(text)
+      const by = { actor: parentId === null ? "admin" : `node:${parentId}`, nodeId: parentId }
+      yield* tell(envelope.appId, { _tag: "Declare", envelope, info: text, replaces, by, reply })
+      return yield* Deferred.await(reply)
+    }),
+    deleteIntent: Effect.fnUntraced(function* (appId) {
+      const reply = yield* Deferred.make<IntentAnswer>()
+      yield* tell(appId, { _tag: "DeleteIntent", by: { actor: "admin", nodeId: null }, reply })
+      return yield* Deferred.await(reply)
+    }),
+    hint: (appId, tag) => tell(appId, { _tag: tag }),
+    row: (appId) =>
+      Effect.filterOrElse(
+        Effect.orDie(store.read(appId)),
+        (row): row is NodeRow => row !== null,
+        () => Effect.die(new Error(`no node ${appId}`))
+      ),
+    log: (appId) => Effect.orDie(queries.log(appId, 0, 1000)),
+    kinds: (appId) => Effect.map(Effect.orDie(queries.log(appId, 0, 1000)), (rows) => rows.map((row) => row.kind))
+  })
+})
+
+/** The real actors and the real SQL on an embedded database; sessions are arrays, sockets there are none. */
+export const layer = (
+  patch: Partial<SettingsShape> = {},
+  options: LocalActorSystemOptions = defaultActorOptions,
+  /** Fault verbs: what the actors see instead of the store. */
+  wrap: (store: NodeStore["Service"]) => NodeStore["Service"] = (store) => store
+) => {
+  const boot = randomUUID()
+  const wrapped = Layer.effect(NodeStore, Effect.map(NodeStore, wrap))
+  return Layer.effect(Harness, make).pipe(
+    Layer.provideMerge(ReplicaActors.layer({ ...options, workers: 16 })),
+    Layer.provideMerge(StorageActor.layer),
+    Layer.provideMerge(wrapped),
+    Layer.provideMerge(Layer.mergeAll(Storage.layer, Bus.local)),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        Pglite.layer({ folder: null }),
+        Telemetry.layer,
+        Layer.succeed(Settings, settings(patch)),
+        Layer.succeed(ServerKey, { publicKey: SERVER.key, source: "test", secret: importSeed(SERVER.seed) }),
+        Layer.succeed(ReplicaLease, {
+          boot,
+          ttlMs: 15_000,
+          holds: () => true,
+          steadyFor: () => 1_000_000,
+          lost: Effect.never,
+          release: Effect.void,
+          child: {
+            id: "lease",
+            restart: "temporary",
+            intensity: { restarts: 0, withinMs: 1 },
+            shutdownMs: 0,
+            start: Effect.never
+          }
+        })
+      )
+    )
+  )
+}
