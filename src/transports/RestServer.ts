@@ -1,0 +1,125 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http"
+import { Cause, Effect, Exit, FiberSet, type Scope } from "effect"
+import type { ActorSystem } from "../actors/ActorSystem.ts"
+import type { ServerKey } from "../actors/ServerKey.ts"
+import type { Settings } from "../Settings.ts"
+import type { AuditLog } from "../storage/AuditLog.ts"
+import type { NodeQueries } from "../storage/NodeQueries.ts"
+import { StoreError } from "../storage/StoreError.ts"
+import type { Telemetry } from "../Telemetry.ts"
+import type { AdminKey } from "./AdminKey.ts"
+import { makeAccess } from "./rest/Access.ts"
+import { appRoutes } from "./rest/AppRoutes.ts"
+import { childRoutes } from "./rest/ChildRoutes.ts"
+import { healthRoutes, type Readiness } from "./rest/HealthRoutes.ts"
+import { badRequest, Problem, storeProblem } from "./rest/Problem.ts"
+import { parseJson, readBody } from "./rest/RequestBody.ts"
+import { rootRoutes } from "./rest/RootRoutes.ts"
+import { matchRoute, readQuery, type Reply } from "./rest/Route.ts"
+
+export interface RestOptions {
+  /** Makes the ids of new roots: UUID version 4. */
+  readonly newId: () => string
+}
+
+type Requirements = ActorSystem | AdminKey | AuditLog | NodeQueries | Readiness | ServerKey | Settings | Telemetry
+
+/**
+ * The REST API as a listener for `node:http`, beside which upgrades go their own way. Every request takes the same
+ * steps: route, query, principal, body, seal (signature over the body, nonce, audit), handler. Requests under way end
+ * with the scope.
+ */
+export const makeRestHandler: (
+  options: RestOptions
+) => Effect.Effect<RequestListener, never, Requirements | Scope.Scope> = Effect.fnUntraced(function* (options) {
+  const access = yield* makeAccess
+  const routes = [
+    ...(yield* healthRoutes),
+    ...(yield* appRoutes),
+    ...(yield* rootRoutes(options.newId)),
+    ...(yield* childRoutes)
+  ]
+
+  const answer = Effect.fnUntraced(function* (request: IncomingMessage): Effect.fn.Return<Reply, Problem | StoreError> {
+    const target = request.url ?? ""
+    if (!target.startsWith("/") || target.includes("#")) {
+      return yield* badRequest("bad_target", "The request line must name a path, e.g. GET /api/v1/apps")
+    }
+    const [path = "", ...search] = target.split("?")
+    const match = matchRoute(routes, request.method ?? "", path)
+    if (match._tag === "Refused") return yield* match.problem
+    const { params, route } = match
+    const query = readQuery(route, new URLSearchParams(search.join("?")))
+    if (query instanceof Problem) return yield* query
+    const common = { params, query, authority: request.headers.host ?? null }
+    if (route.access === "public")
+      return yield* route.handle({ ...common, principal: { actor: "anonymous" }, body: null })
+    const { principal, seal } = yield* access.admit(request, route)
+    const bytes = yield* readBody(request)
+    if (!route.body && bytes.length > 0) {
+      return yield* badRequest("unexpected_body", `${route.method} ${route.path} takes no body`)
+    }
+    const body = route.body ? yield* parseJson(request, bytes) : null
+    yield* seal(bytes)
+    return yield* route.handle({ ...common, principal, body })
+  })
+
+  const serve = (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> =>
+    Effect.exit(answer(request)).pipe(
+      Effect.flatMap((exit) => {
+        if (Exit.isSuccess(exit)) return Effect.sync(() => sendReply(response, exit.value))
+        const error = Cause.findErrorOption(exit.cause)
+        if (error._tag === "None") {
+          if (Cause.hasInterruptsOnly(exit.cause)) {
+            return Effect.sync(() => sendProblem(request, response, stopping))
+          }
+          return Effect.andThen(
+            Effect.logError("a REST request failed by a defect", exit.cause),
+            Effect.sync(() => sendProblem(request, response, internal))
+          )
+        }
+        const problem = error.value instanceof StoreError ? storeProblem(error.value) : error.value
+        const send = Effect.sync(() => sendProblem(request, response, problem))
+        return problem.status === 500
+          ? Effect.andThen(Effect.logError("a REST request failed", error.value.message), send)
+          : send
+      })
+    )
+
+  const fork = yield* FiberSet.makeRuntime<never>()
+  return (request, response) => {
+    fork(serve(request, response))
+  }
+})
+
+const internal = new Problem({ status: 500, code: "internal", detail: "The request failed; the server's log says why" })
+
+const stopping = new Problem({
+  status: 503,
+  code: "going_away",
+  detail: "This server is stopping; try again in a moment",
+  headers: { "retry-after": "1" }
+})
+
+/** Nothing of ours is for caches, frames, or guesses at its type. */
+const COMMON = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
+
+const sendReply = (response: ServerResponse, { contentType, status, text }: Reply): void => {
+  if (response.destroyed) return
+  response.writeHead(status, { ...COMMON, "content-type": contentType, "content-length": Buffer.byteLength(text) })
+  response.end(text)
+}
+
+const sendProblem = (request: IncomingMessage, response: ServerResponse, problem: Problem): void => {
+  if (response.destroyed || response.headersSent) return
+  const text = problem.json
+  response.writeHead(problem.status, {
+    ...COMMON,
+    "content-type": "application/problem+json",
+    "content-length": Buffer.byteLength(text),
+    // What was not read of a refused request is not read any more.
+    ...(request.complete ? {} : { connection: "close" }),
+    ...problem.headers
+  })
+  response.end(text)
+}

@@ -1,0 +1,47 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import { Effect, type Scope } from "effect"
+
+/** What the command line of the same user needs to find and to command this server. */
+export interface Advert {
+  /** WebSocket endpoint, e.g. `ws://127.0.0.1:8443/ws`. */
+  readonly endpoint: string
+  /** Base of the REST API, e.g. `http://127.0.0.1:8443`. */
+  readonly url: string
+  /** Absolute path of the administrator's private key. */
+  readonly adminKeyFile: string
+  readonly pid: number
+}
+
+/**
+ * Writes `~/.trails/servers/<port>.json` (0600) for the length of the scope (PROTOCOL §4). A home that can't be written
+ * to is no reason not to serve: the answer is then a warning.
+ */
+export const advertise = (
+  port: number,
+  advert: Advert,
+  home: string = homedir()
+): Effect.Effect<string | null, never, Scope.Scope> => {
+  const folder = join(home, ".trails", "servers")
+  const path = join(folder, `${port}.json`)
+  const write = Effect.try({
+    try: () => {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      writeFileSync(`${path}.new`, `${JSON.stringify(advert, null, 2)}\n`, { mode: 0o600 })
+      renameSync(`${path}.new`, path)
+      return null
+    },
+    catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
+  }).pipe(Effect.catch((problem) => Effect.succeed(`${path} could not be written: ${problem}`)))
+  return Effect.acquireRelease(write, () => Effect.sync(() => withdraw(path, advert.pid)))
+}
+
+/** Leaves the file alone when a newer server on the same port has written its own. */
+const withdraw = (path: string, pid: number): void => {
+  try {
+    if ((JSON.parse(readFileSync(path, "utf8")) as Advert).pid === pid) rmSync(path)
+  } catch {
+    // Gone already, or not ours to read.
+  }
+}

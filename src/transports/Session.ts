@@ -1,0 +1,145 @@
+import { randomUUID } from "node:crypto"
+import type { PublicKey } from "../actors/Ed25519.ts"
+import type { SessionPort } from "../actors/SessionPort.ts"
+import type { Dialect, ErrorFrame, ServerFrame } from "../protocol/Frames.ts"
+import { sealFrame, type SocketHub } from "./SocketHub.ts"
+
+/** The socket's side of a session. */
+export interface SessionOwner {
+  readonly hub: SocketHub
+  readonly dialect: Dialect
+  readonly peer: string
+  readonly write: (text: string) => void
+  readonly settled: (frames: number, bytes: number) => void
+  /** Whether a newer session of the same node lives on this socket. */
+  readonly isReplaced: (session: Session) => boolean
+  /** `registered` is about to be sent. */
+  readonly onAccepted: (session: Session) => void
+  readonly onEnded: (session: Session, error: ErrorFrame | null) => void
+}
+
+/**
+ * One node's attachment to a socket. Small, since 10,000 of them sit idle: no closure, no timer.
+ * - T1 what its actor has not settled is given back at its end, once: credit never leaks.
+ * - T2 after the end nothing is sent.
+ */
+export class Session implements SessionPort {
+  readonly id = randomUUID()
+  readonly appId: string
+  readonly owner: SessionOwner
+  /** Verifies the node's frames; null where they are not signed (level `open`, legacy). */
+  readonly key: PublicKey | null
+  readonly pingIntervalMs: number
+  /** The session of the same node on the same socket that this one replaces, until that is decided. */
+  previous: Session | null
+  #text: string | null = null
+  #frames = 0
+  #bytes = 0
+  #state: "asking" | "accepted" | "ended" = "asking"
+
+  constructor(
+    owner: SessionOwner,
+    appId: string,
+    key: PublicKey | null,
+    pingIntervalMs: number,
+    previous: Session | null
+  ) {
+    this.owner = owner
+    this.appId = appId
+    this.key = key
+    this.pingIntervalMs = pingIntervalMs
+    this.previous = previous
+  }
+
+  get dialect(): Dialect {
+    return this.owner.dialect
+  }
+
+  get peer(): string {
+    return this.owner.peer
+  }
+
+  get terms(): SessionPort["terms"] {
+    const { hub } = this.owner
+    return { limits: hub.granted, pingIntervalMs: this.pingIntervalMs, serverKey: hub.serverKey }
+  }
+
+  get isSigned(): boolean {
+    return this.key !== null
+  }
+
+  get isAsking(): boolean {
+    return this.#state === "asking"
+  }
+
+  get isAccepted(): boolean {
+    return this.#state === "accepted"
+  }
+
+  get isEnded(): boolean {
+    return this.#state === "ended"
+  }
+
+  seal(frame: ServerFrame): string {
+    const text = sealFrame(this.owner.hub, frame, this.isSigned)
+    if (frame.type === "registered") this.#text = text
+    return text
+  }
+
+  send(frame: ServerFrame): string {
+    const text = this.seal(frame)
+    if (frame.type === "error") this.owner.hub.telemetry.framesRefused.add(frame.code)
+    this.sendSealed(text)
+    return text
+  }
+
+  sendSealed(text: string): void {
+    if (this.isEnded) return
+    if (text === this.#text) {
+      // Before the client can answer to it: from `registered` on it may use the limits that it grants.
+      this.#text = null
+      if (this.#state === "asking") {
+        this.#state = "accepted"
+        this.owner.onAccepted(this)
+      }
+    }
+    this.owner.write(text)
+  }
+
+  settle(frames: number, bytes: number): void {
+    // What a closed session held has been given back already (T1).
+    const someFrames = Math.min(frames, this.#frames)
+    const someBytes = Math.min(bytes, this.#bytes)
+    this.#frames -= someFrames
+    this.#bytes -= someBytes
+    if (someFrames > 0) this.owner.settled(someFrames, someBytes)
+  }
+
+  /** A frame of this node goes to its actor, who will settle it. */
+  lend(bytes: number): void {
+    this.#frames++
+    this.#bytes += bytes
+  }
+
+  /** The actor could not take it. */
+  takeBack(bytes: number): void {
+    this.#frames--
+    this.#bytes -= bytes
+  }
+
+  end(error: ErrorFrame | null): void {
+    if (this.isEnded) return
+    // Replaced on this very socket: the client has moved on knowingly and must not be told to stay away.
+    if (error !== null && !this.owner.isReplaced(this)) this.send({ ...error, app_id: this.appId })
+    this.finish()
+    this.owner.onEnded(this, error)
+  }
+
+  /** The end without a word to anybody. */
+  finish(): void {
+    if (this.isEnded) return
+    this.#state = "ended"
+    this.#text = null
+    this.settle(this.#frames, this.#bytes)
+  }
+}

@@ -1,0 +1,76 @@
+/** Every bound of the WebSocket transport (PROTOCOL §3, P16, P17), as one value, so that a test can make it small. */
+export interface SocketLimits {
+  /** Sockets at once, those that wait for admission included; one more is answered with 503. */
+  readonly sockets: number
+  /** Upgrades and registrations under way at once, and how many may wait for their turn. */
+  readonly handshakes: number
+  readonly handshakeQueue: number
+  /** Upgrades started in one turn of the event loop. */
+  readonly handshakesPerTurn: number
+  /** Longest wait for admission, then 503. */
+  readonly handshakeWaitMs: number
+  /** How long an upgraded socket that sends nothing keeps its place among the handshakes. */
+  readonly handshakeIdleMs: number
+  /** What a socket may send before its first accepted registration, and how long it may take (P16). */
+  readonly strangerBytes: number
+  readonly strangerMs: number
+  /** A socket whose nodes have all left is closed after this. */
+  readonly desertedMs: number
+  /** A registration or declaration that its actor has not answered is refused as retryable after this. */
+  readonly answerMs: number
+  /** Registrations under way at once on one socket. */
+  readonly registrationsPerSocket: number
+  /** Nodes that one socket may have registered in its life: the nonces used are remembered. */
+  readonly nodesPerSocket: number
+  /** Data frames and their bytes between arrival and settlement, per socket; advertised in `registered.limits`. */
+  readonly inFlight: number
+  readonly inFlightBytes: number
+  /** The same bytes over all sockets of the process. */
+  readonly processBytes: number
+  /** Bytes that wait for a peer that does not read; beyond, the socket is closed. */
+  readonly outboundBytes: number
+  /** Error frames within `errorWindowMs` before the socket is closed: without and with a registered node. */
+  readonly strangerErrors: number
+  readonly errors: number
+  readonly errorWindowMs: number
+  /** Bounds of a negotiated ping interval; 0 (off) is allowed too. */
+  readonly pingMinMs: number
+  readonly pingMaxMs: number
+  /** The one sweep for pings and time limits. */
+  readonly sweepMs: number
+  /** How long a closing handshake may take. */
+  readonly closeMs: number
+  /** How long a drain waits for what is in flight. */
+  readonly drainMs: number
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export const SOCKET_LIMITS: SocketLimits = {
+  sockets: 16_000,
+  handshakes: 500,
+  handshakeQueue: 15_000,
+  handshakesPerTurn: 32,
+  handshakeWaitMs: 30_000,
+  handshakeIdleMs: 1000,
+  strangerBytes: 64 * KIB,
+  strangerMs: 10_000,
+  desertedMs: 60_000,
+  answerMs: 30_000,
+  registrationsPerSocket: 32,
+  nodesPerSocket: 10_000,
+  inFlight: 1024,
+  inFlightBytes: 8 * MIB,
+  processBytes: 256 * MIB,
+  outboundBytes: 4 * MIB,
+  strangerErrors: 32,
+  // A window of frames in flight to a session that has just ended is refused one by one: that is no attack.
+  errors: 2048,
+  errorWindowMs: 60_000,
+  pingMinMs: 1000,
+  pingMaxMs: 3_600_000,
+  sweepMs: 250,
+  closeMs: 1000,
+  drainMs: 1500
+}

@@ -1,0 +1,109 @@
+import type { Duplex } from "node:stream"
+import { WebSocket } from "ws"
+
+/** What a socket tells its connection. */
+export interface SocketOwner {
+  readonly onMessage: (data: Buffer, isBinary: boolean) => void
+  /** The peer has sent a close frame, or ended its side of the TCP connection. */
+  readonly onPeerClosing: () => void
+  /** The peer broke RFC 6455 or a limit; the socket is still open, and is closed with `code` right after. */
+  readonly onViolation: (code: number) => void
+  /** Nothing can be received or sent any more. */
+  readonly onClosed: () => void
+}
+
+/** Private to `ws` 8: how it is told another limit once a node has registered. `test/transports` guards it. */
+interface Receiver {
+  _maxPayload: number
+}
+
+const isOwned = Symbol("trails/transports/TrailsSocket")
+
+type OwnedStream = Duplex & { [isOwned]?: TrailsSocket }
+
+/**
+ * `ws` with its listeners shared by all sockets, so that an idle one costs no closure, and with the two facts that `ws`
+ * tells only after the TCP connection has ended: the peer is closing, the peer broke a rule.
+ */
+export class TrailsSocket extends WebSocket {
+  owner: SocketOwner | null = null
+  #stream: OwnedStream | null = null
+  #corked = false
+
+  own(owner: SocketOwner, stream: Duplex): void {
+    this.owner = owner
+    this.#stream = stream
+    this.#stream[isOwned] = this
+    stream.on("end", onStreamEnd)
+    this.on("message", onMessage)
+    this.on("ping", onPing)
+    this.on("error", onError)
+    this.on("close", onClose)
+  }
+
+  get bytesRead(): number {
+    return (this.#stream as { readonly bytesRead?: number } | null)?.bytesRead ?? 0
+  }
+
+  /** `ws` offers no public way to change it later. */
+  set maxPayload(bytes: number) {
+    ;(this as unknown as { readonly _receiver: Receiver })._receiver._maxPayload = bytes
+  }
+
+  /** Sends text; what is sent in one turn of the event loop goes out in one system call. */
+  write(text: string): void {
+    if (this.readyState !== WebSocket.OPEN || this.#stream === null) return
+    if (!this.#corked) {
+      this.#corked = true
+      this.#stream.cork()
+      process.nextTick(uncork, this)
+    }
+    this.send(text)
+  }
+
+  uncork(): void {
+    this.#corked = false
+    this.#stream?.uncork()
+  }
+
+  /**
+   * `ws` itself calls this when the peer is closing, with a code and a reason or with neither, and when the peer broke
+   * a rule, with a code alone. Our own closings go through `shut`.
+   */
+  override close(code?: number, reason?: string | Buffer): void {
+    if (this.readyState === WebSocket.OPEN) {
+      if (code !== undefined && reason === undefined) this.owner?.onViolation(code)
+      else this.owner?.onPeerClosing()
+    }
+    super.close(code, reason)
+  }
+
+  /** Closing handshake by our own decision. */
+  shut(code: number, reason: string): void {
+    super.close(code, reason)
+  }
+}
+
+const uncork = (socket: TrailsSocket): void => socket.uncork()
+
+function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
+  ;(this as TrailsSocket).owner?.onMessage(data as Buffer, isBinary)
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+  // Pongs queue up for a peer that pings and does not read: beyond a bound it gets none.
+  if (this.readyState === WebSocket.OPEN && this.bufferedAmount < MAX_PONG_BACKLOG) this.pong(data)
+}
+
+const MAX_PONG_BACKLOG = 64 * 1024
+
+// The violation has been reported by `close`; a broken connection is reported by `close` and `end`.
+function onError(): void {}
+
+function onClose(this: WebSocket): void {
+  ;(this as TrailsSocket).owner?.onClosed()
+}
+
+function onStreamEnd(this: OwnedStream): void {
+  this[isOwned]?.owner?.onPeerClosing()
+}

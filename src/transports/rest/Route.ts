@@ -1,0 +1,125 @@
+import type { Effect } from "effect"
+import { nearestName } from "../../protocol/NearestName.ts"
+import { parseUuid } from "../../protocol/Uuid.ts"
+import type { StoreError } from "../../storage/StoreError.ts"
+import { badRequest, Problem } from "./Problem.ts"
+
+/** On whose behalf a request is made (PROTOCOL §9). */
+export interface Principal {
+  /** As the audit log names it. */
+  readonly actor: "admin" | "anonymous"
+}
+
+export interface RestRequest {
+  readonly principal: Principal
+  /** Values of the pattern's `:names`. */
+  readonly params: Readonly<Record<string, string>>
+  /** Only names that the route lists, each at most once. */
+  readonly query: Readonly<Record<string, string>>
+  /** The decoded JSON body of a route that takes one, else null. */
+  readonly body: unknown
+  /** `Host` as the client sent it; of a route that is not `public` checked to be a host that may be used here. */
+  readonly authority: string | null
+}
+
+export interface Reply {
+  readonly status: number
+  readonly contentType: string
+  readonly text: string
+}
+
+export type Handler = (request: RestRequest) => Effect.Effect<Reply, Problem | StoreError>
+
+/** One method of one path, as data: what is not listed here is refused before the handler sees it. */
+export interface Route {
+  readonly method: "GET" | "POST" | "DELETE"
+  /** Segments; `:name` takes one segment. */
+  readonly path: string
+  /** `public` needs no principal; `read` and `write` do, `write` is audited and uses a nonce up. */
+  readonly access: "public" | "read" | "write"
+  readonly query: ReadonlyArray<string>
+  readonly body: boolean
+  readonly handle: Handler
+}
+
+export const json = (text: string, status = 200): Reply => ({ status, contentType: "application/json", text })
+
+export type Match =
+  | { readonly _tag: "Route"; readonly route: Route; readonly params: Readonly<Record<string, string>> }
+  | { readonly _tag: "Refused"; readonly problem: Problem }
+
+/** Finds the route; 404 with the nearest path, or 405 with the methods that there are. HEAD is answered like GET. */
+export const matchRoute = (routes: ReadonlyArray<Route>, method: string, path: string): Match => {
+  const segments = path.split("/")
+  const here = routes.flatMap((route) => {
+    const params = matchPath(route.path.split("/"), segments)
+    return params === null ? [] : [{ route, params }]
+  })
+  const wanted = method === "HEAD" ? "GET" : method
+  const found = here.find(({ route }) => route.method === wanted)
+  if (found !== undefined) return { _tag: "Route", ...found }
+  if (here.length === 0) {
+    const near = nearestName(path, new Set(routes.map((route) => route.path)))
+    const hint = near === null ? "The API is under /api/v1, e.g. GET /api/v1/apps" : `Did you mean ${near}?`
+    return {
+      _tag: "Refused",
+      problem: new Problem({ status: 404, code: "not_found", detail: `There is nothing here. ${hint}` })
+    }
+  }
+  const allow = [...new Set(here.flatMap(({ route }) => (route.method === "GET" ? ["GET", "HEAD"] : [route.method])))]
+  return {
+    _tag: "Refused",
+    problem: new Problem({
+      status: 405,
+      code: "method_not_allowed",
+      detail: `Only ${allow.join(" and ")} can be used here`,
+      headers: { allow: allow.join(", ") }
+    })
+  }
+}
+
+const matchPath = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>): Record<string, string> | null => {
+  if (pattern.length !== segments.length) return null
+  const params: Record<string, string> = {}
+  for (const [index, part] of pattern.entries()) {
+    const segment = segments[index] ?? ""
+    if (part.startsWith(":") ? segment === "" : part !== segment) return null
+    if (part.startsWith(":")) params[part.slice(1)] = segment
+  }
+  return params
+}
+
+/** The query of `route` as a record; a name that is unknown or comes twice is refused. */
+export const readQuery = (route: Route, search: URLSearchParams): Readonly<Record<string, string>> | Problem => {
+  const query: Record<string, string> = {}
+  for (const [name, value] of search) {
+    if (!route.query.includes(name)) {
+      const near = nearestName(name, route.query)
+      const known = route.query.length === 0 ? "this path takes none" : `known are: ${route.query.join(", ")}`
+      return badRequest(
+        "unknown_parameter",
+        `There is no query parameter "${name.slice(0, 64)}"; ${near === null ? known : `did you mean ${near}?`}`
+      )
+    }
+    if (name in query) return badRequest("bad_parameter", `The query parameter ${name} may be given once`)
+    query[name] = value
+  }
+  return query
+}
+
+/** A UUID in a path or a query, in canonical form. */
+export const readUuid = (text: string, name: string): string | Problem =>
+  parseUuid(text) ?? badRequest("bad_parameter", `${name} must be a UUID, e.g. 0b9c8f3e-3f6e-4a3b-9c55-0d6f3f1f2a77`)
+
+/** An integer of the query within bounds, or what stands when it is not given. */
+export const readInteger = (
+  text: string | undefined,
+  name: string,
+  bounds: { readonly min: number; readonly max: number; readonly otherwise: number }
+): number | Problem => {
+  if (text === undefined) return bounds.otherwise
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  return value >= bounds.min && value <= bounds.max
+    ? value
+    : badRequest("bad_parameter", `${name} must be a number from ${bounds.min} to ${bounds.max}`)
+}

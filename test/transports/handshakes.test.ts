@@ -1,0 +1,161 @@
+import { connect } from "node:net"
+import { afterEach, describe, expect, it } from "vitest"
+import { Handshakes, type Waiter } from "../../src/transports/Handshakes.ts"
+import { waitUntil } from "../harness/waitUntil.ts"
+import { Wire } from "../harness/Wire.ts"
+import { Peer } from "./Peer.ts"
+import { startTransport, type Transport } from "./startTransport.ts"
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+describe("admission of handshakes", () => {
+  const make = (changes: object = {}) => {
+    let now = 0
+    const order: Array<string> = []
+    const handshakes = new Handshakes(
+      { handshakes: 2, handshakeQueue: 10, handshakesPerTurn: 100, handshakeWaitMs: 1000, ...changes },
+      () => now
+    )
+    const waiter = (name: string): Waiter => ({
+      admitted: () => order.push(name),
+      refused: () => order.push(`${name} refused`)
+    })
+    return { handshakes, order, waiter, pass: (ms: number) => void (now += ms) }
+  }
+
+  it("places are bounded (H1), waiters come in order, registrations first (H2)", async () => {
+    const { handshakes, order, waiter } = make()
+    for (const name of ["a", "b", "c", "d"]) handshakes.enter(waiter(name), "upgrade")
+    handshakes.enter(waiter("r"), "registration")
+    expect(order).toEqual(["a", "b"])
+    expect(handshakes).toMatchObject({ held: 2, waiting: 3 })
+    handshakes.leave()
+    await turn()
+    expect(order).toEqual(["a", "b", "r"])
+    handshakes.leave()
+    handshakes.leave()
+    await turn()
+    expect(order).toEqual(["a", "b", "r", "c", "d"])
+    expect(handshakes).toMatchObject({ held: 2, waiting: 0 })
+  })
+
+  it("at most so many in one turn of the event loop (H3)", async () => {
+    const { handshakes, order, waiter } = make({ handshakes: 100, handshakesPerTurn: 3 })
+    for (let i = 0; i < 8; i++) handshakes.enter(waiter(String(i)), "upgrade")
+    expect(order).toHaveLength(3)
+    await turn()
+    expect(order).toHaveLength(6)
+    await turn()
+    expect(order).toHaveLength(8)
+  })
+
+  it("a full queue takes nobody, and nobody waits too long (H4)", async () => {
+    const { handshakes, order, pass, waiter } = make({ handshakes: 0, handshakeQueue: 2 })
+    expect(handshakes.enter(waiter("a"), "upgrade")).toBe(true)
+    pass(600)
+    expect(handshakes.enter(waiter("b"), "upgrade")).toBe(true)
+    expect(handshakes.enter(waiter("c"), "upgrade")).toBe(false)
+    pass(500)
+    handshakes.sweep()
+    expect(order).toEqual(["a refused"])
+    handshakes.close()
+    expect(order).toEqual(["a refused", "b refused"])
+    expect(handshakes.waiting).toBe(0)
+  })
+})
+
+describe("handshakes over sockets", () => {
+  let transport: Transport
+  afterEach(() => transport.stop())
+
+  it("no place is left → upgrades wait and are counted; a place becomes free → they go on", async () => {
+    transport = await startTransport({}, { handshakes: 1, handshakeIdleMs: 60_000 })
+    transport.actors.admits = () => null
+    const first = await Peer.connect(transport)
+    first.send(first.registerFrame())
+    await waitUntil("the question", () => transport.actors.pending.length === 1)
+    const second = Wire.open(transport.url)
+    await waitUntil("one waits", () => transport.sockets.waiting() === 1)
+    transport.actors.accept(transport.actors.pending[0]!)
+    await second
+    expect(transport.sockets.waiting()).toBe(0)
+  })
+
+  it("a socket that sends nothing gives its place up soon, and gets one again when it registers", async () => {
+    transport = await startTransport({}, { handshakes: 1, handshakeIdleMs: 100, sweepMs: 20 })
+    const slow = await Peer.connect(transport)
+    const quick = await Peer.connect(transport)
+    expect(await quick.register()).toMatchObject({ type: "registered" })
+    expect(await slow.register()).toMatchObject({ type: "registered" })
+    expect(transport.sockets.stats()).toMatchObject({ handshakesHeld: 0, handshakesWaiting: 0 })
+  })
+
+  it("whoever goes away gives back its place, waiting or not", async () => {
+    transport = await startTransport({}, { handshakes: 1, handshakeIdleMs: 60_000 })
+    const first = await Wire.open(transport.url)
+    const gone = Wire.open(transport.url, { withinMs: 100 })
+    await expect(gone).rejects.toThrow(/handshake|closed|timed out/i)
+    await waitUntil("nobody waits", () => transport.sockets.waiting() === 0)
+    // Half-closed: it would still read an answer, but nobody upgrades such a socket.
+    const half = connect(transport.port, "127.0.0.1")
+    half.end(
+      "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    await new Promise((resolve) => half.once("close", resolve))
+    expect(transport.sockets.waiting()).toBe(0)
+    first.terminate()
+    await Wire.open(transport.url)
+    expect(transport.sockets.stats().handshakesHeld).toBe(1)
+  })
+
+  it("waited too long → 503", async () => {
+    transport = await startTransport({}, { handshakes: 1, handshakeIdleMs: 60_000, handshakeWaitMs: 100, sweepMs: 20 })
+    await Wire.open(transport.url)
+    await expect(Wire.open(transport.url)).rejects.toThrow(/503/)
+  })
+
+  it("every refused, lost or answered registration gives its place back", async () => {
+    transport = await startTransport()
+    const bad = await Peer.connect(transport)
+    await bad.register({ nonce: Buffer.alloc(32).toString("base64") })
+    await bad.register({ info: "AAAA" })
+    transport.actors.admits = () => null
+    const lost = await Peer.connect(transport)
+    lost.send(lost.registerFrame())
+    await waitUntil("the question", () => transport.actors.pending.length === 1)
+    lost.wire.terminate()
+    await waitUntil("the loss", () => transport.actors.losses().length === 1)
+    transport.actors.accept(transport.actors.pending[0]!)
+    bad.wire.terminate()
+    await waitUntil("no place is held", () => transport.sockets.stats().handshakesHeld === 0)
+  })
+
+  it("500 clients at once, 20 places, an actor system that answers late: all wait their turn, all are registered", async () => {
+    transport = await startTransport({}, { handshakes: 20 })
+    const { actors } = transport
+    let atOnce = 0
+    actors.admits = () => {
+      atOnce = Math.max(atOnce, actors.pending.length + 1)
+      return null
+    }
+    const peers = Promise.all(
+      Array.from({ length: 500 }, async () => {
+        const peer = await Peer.connect(transport)
+        await peer.register()
+        return peer
+      })
+    )
+    await waitUntil("a queue", () => actors.pending.length === 20 && transport.sockets.waiting() > 100)
+    const answering = setInterval(() => {
+      for (const message of actors.pending.splice(0, 10)) actors.accept(message)
+    }, 1)
+    for (const peer of await peers) {
+      expect(peer.registered).toBeDefined()
+      peer.wire.terminate()
+    }
+    clearInterval(answering)
+    expect(atOnce).toBe(20)
+    expect(transport.sockets.stats()).toMatchObject({ handshakesHeld: 0, handshakesWaiting: 0 })
+  }, 60_000)
+})

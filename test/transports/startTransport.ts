@@ -1,0 +1,74 @@
+import type { RequestListener } from "node:http"
+import { Layer, ManagedRuntime } from "effect"
+import { ActorSystem } from "../../src/actors/ActorSystem.ts"
+import { importSecretKey } from "../../src/actors/Ed25519.ts"
+import { ServerKey } from "../../src/actors/ServerKey.ts"
+import { Settings, type SettingsShape } from "../../src/Settings.ts"
+import { Telemetry } from "../../src/Telemetry.ts"
+import { HttpServer } from "../../src/transports/HttpServer.ts"
+import { SOCKET_LIMITS, type SocketLimits } from "../../src/transports/SocketLimits.ts"
+import { WebSocketServer } from "../../src/transports/WebSocketServer.ts"
+import { makeKeypair } from "../harness/Keypair.ts"
+import { FakeActors } from "./FakeActors.ts"
+
+export const SETTINGS: SettingsShape = {
+  databaseUrl: null,
+  natsUrl: null,
+  listen: { host: "127.0.0.1", port: 0 },
+  tls: null,
+  instance: "test",
+  dataDir: "unused",
+  serverKey: null,
+  serverKeyFile: null,
+  adminKeyFile: null,
+  minLevel: "open",
+  admission: "open",
+  publicUrl: null,
+  allowedOrigins: [],
+  defaultStartDeadline: 300,
+  disconnectGrace: 1500,
+  reconnectWindow: 60_000,
+  pingInterval: 30_000,
+  maxFrame: 1024 * 1024,
+  logLevel: "error",
+  loopback: true
+}
+
+const serverKeys = makeKeypair()
+
+/** The WebSocket transport on a free loopback port, with `FakeActors` behind it. */
+export const startTransport = async (
+  changes: Partial<SettingsShape> = {},
+  limits: Partial<SocketLimits> = {},
+  onRequest: RequestListener = (_, response) => response.end("rest")
+) => {
+  const settings = { ...SETTINGS, ...changes }
+  const actors = new FakeActors()
+  const dependencies = Layer.mergeAll(
+    HttpServer.layer(onRequest),
+    Telemetry.layer,
+    // The transport uses `tell` alone.
+    Layer.succeed(ActorSystem, { tell: actors.tell } as unknown as ActorSystem["Service"]),
+    Layer.succeed(ServerKey, {
+      publicKey: serverKeys.text,
+      secret: importSecretKey(serverKeys.secretKey),
+      source: "test"
+    })
+  ).pipe(Layer.provideMerge(Layer.succeed(Settings, settings)))
+  const runtime = ManagedRuntime.make(
+    WebSocketServer.layerWith({ ...SOCKET_LIMITS, ...limits }).pipe(Layer.provideMerge(dependencies))
+  )
+  const sockets = await runtime.runPromise(WebSocketServer)
+  const { port } = await runtime.runPromise(HttpServer.use((server) => server.listen))
+  return {
+    actors,
+    sockets,
+    port,
+    serverKeys,
+    url: `${settings.tls === null ? "ws" : "wss"}://127.0.0.1:${port}/ws`,
+    drain: () => runtime.runPromise(sockets.drain),
+    stop: () => runtime.dispose()
+  }
+}
+
+export type Transport = Awaited<ReturnType<typeof startTransport>>
