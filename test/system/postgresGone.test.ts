@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { Postgres } from "../harness/Postgres.ts"
+import { check, describeViolations } from "../harness/Checker.ts"
+import { readPostgres } from "../harness/StoredState.ts"
+import type { RawNode } from "../harness/RawNode.ts"
+import { attach, dial, rootOf } from "../harness/TestNode.ts"
+import { Trailsd } from "../harness/Trailsd.ts"
+import { waitUntil } from "../harness/waitUntil.ts"
+import type { Wire } from "../harness/Wire.ts"
+
+const NODES = 20
+/** Long enough for every grace and ping of the settings below to pass. */
+const AWAY_MS = 12_000
+
+let postgres: Postgres
+let server: Trailsd
+let nodes: ReadonlyArray<RawNode>
+let wires: ReadonlyArray<Wire>
+
+beforeEach(async () => {
+  postgres = await Postgres.create()
+  server = await Trailsd.start({
+    databaseUrl: postgres.url,
+    env: { TRAILS_PING_INTERVAL: "2", DISCONNECT_GRACE: "1500ms" }
+  })
+  nodes = Array.from({ length: NODES }, (_, index) => rootOf(server, { level: index % 2 === 0 ? "open" : "signed" }))
+  wires = await Promise.all(nodes.map((node) => attach(server, node)))
+  for (const node of nodes) node.status({ phase: "before" })
+  await waitUntil("the first messages are acked", () => nodes.every((node) => node.inFlight === 0))
+})
+
+afterEach(async () => {
+  await server.dispose()
+  await postgres.dispose()
+})
+
+/** Postgres is away for a while, in whatever way; everything must be as before within 15 s of its return. */
+const outage = async (leave: () => Promise<void> | void, comeBack: () => Promise<void> | void): Promise<void> => {
+  await leave()
+  const left = performance.now()
+  for (const node of nodes) for (let i = 0; i < 20; i++) node.status({ phase: "away", i })
+  await waitUntil("/readyz fails within 5 s", async () => (await server.readyz()) === 503, { withinMs: 5000 })
+  // A node whose own socket is cut meanwhile must not be declared dead either: nobody could tell where it went.
+  wires[0]!.terminate()
+  await waitUntil("the outage has lasted", () => performance.now() - left >= AWAY_MS, { withinMs: AWAY_MS * 2 })
+  expect(wires.slice(1).filter((wire) => !wire.isOpen)).toEqual([])
+  expect(nodes.slice(1).every((node) => node.inFlight >= 20)).toBe(true)
+  await comeBack()
+  const back = performance.now()
+  await attachAgain(nodes[0]!)
+  await waitUntil("everything is acked within 15 s", () => nodes.every((node) => node.inFlight === 0), {
+    withinMs: 15_000
+  })
+  await waitUntil("/readyz is well again", async () => (await server.readyz()) === 200, { withinMs: 15_000 })
+  expect(performance.now() - back).toBeLessThanOrEqual(15_000)
+  const stored = await readPostgres(postgres.url)
+  expect(describeViolations(check(nodes, stored))).toBe("")
+  expect(stored.rows.filter((row) => row.kind === "crash" || row.kind === "lost_contact")).toEqual([])
+  expect([...stored.nodes.values()].map((node) => node.status)).toEqual(nodes.map(() => "running"))
+}
+
+const attachAgain = async (node: RawNode): Promise<void> => {
+  await waitUntil(
+    "the cut node is back",
+    async () => {
+      const wire = await dial(server, { withinMs: 5000 })
+      await node.reRegister(wire)
+      return true
+    },
+    { withinMs: 15_000, everyMs: 200 }
+  )
+}
+
+describe("while Postgres is away sessions stay and nobody is declared dead (P8, P17, P20)", () => {
+  it("killed with -9", () =>
+    outage(
+      () => postgres.kill(),
+      () => postgres.start()
+    ))
+  it("stopped in order", () =>
+    outage(
+      () => postgres.stop(),
+      () => postgres.start()
+    ))
+  it("frozen: connections open, no answers", () =>
+    outage(
+      () => postgres.freeze(),
+      () => postgres.thaw()
+    ))
+})
