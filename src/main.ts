@@ -159,7 +159,9 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
 
   const serving = Effect.gen(function* () {
     front.listener = yield* makeRestHandler({ newId: randomUUID }).pipe(
-      Effect.provideService(Readiness, { problems: () => readinessProblems(health, lease, [base, writers, actors]) })
+      Effect.provideService(Readiness, {
+        problems: () => readinessProblems(health, lease, storage, [base, writers, actors])
+      })
     )
     yield* health.awaitUp
     const { generatedFile } = yield* AdminKey
@@ -198,9 +200,13 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
 const readinessProblems = (
   health: DatabaseHealth["Service"],
   lease: ReplicaLease["Service"],
+  storage: StorageActor["Service"],
   supervisors: ReadonlyArray<Supervisor>
 ): ReadonlyArray<string> => [
   ...(health.up() ? [] : ["the database does not answer"]),
+  ...(health.up() && storage.stats().trouble !== null
+    ? [`nothing is stored at the moment: ${storage.stats().trouble}`]
+    : []),
   ...(lease.holds() ? [] : ["this replica does not hold its lease"]),
   ...supervisors.flatMap((supervisor) =>
     supervisor

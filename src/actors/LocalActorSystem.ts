@@ -28,6 +28,10 @@ export const defaultActorOptions: LocalActorSystemOptions = {
   intensityWindowMs: 10_000
 }
 
+/** How often, and how many at a time, rows are compared with actors. */
+const STRAYS_EVERY_MS = 15_000
+const STRAYS_PAGE = 1000
+
 /**
  * Actors of this replica on a fixed pool of workers (DESIGN §2). Invariants:
  * - A1 the first message creates the actor, exactly once; an actor without session and mail is forgotten.
@@ -35,6 +39,8 @@ export const defaultActorOptions: LocalActorSystemOptions = {
  * - A3 a turn that dies by a defect goes on from the message that it died of, on a fresh row, within the intensity; what
  *   was committed it then finds as repetitions. Beyond the intensity its session is closed: the child re-sends in its next one (P1).
  * - A4 credit of data frames is given back exactly once per batch.
+ * - A5 no defect ends a worker: an actor that was in its turn would never run again.
+ * - A6 no row keeps saying that a session lives here when none does.
  */
 export const makeLocalActorSystem = Effect.fnUntraced(function* (
   makeEnvironment: (tell: (appId: string, message: NodeMessage) => boolean) => NodeEnvironment,
@@ -115,16 +121,15 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
       if ("reply" in message)
         Deferred.doneUnsafe(message.reply as Deferred.Deferred<unknown>, Effect.succeed({ _tag: "Rejected", error }))
     }
-    // The row still names the session: the reaper's hint makes it `reconnecting`.
-    if (session !== null && !counters.stopping)
+    // The row may still name a session, this one or one that was just committed: look at it.
+    const hopeless = batch.every((message) => message._tag === "Orphaned")
+    if (!hopeless && !counters.stopping) {
       cell.mailbox.offer({ _tag: "Orphaned", owner: env.boot }, options.mailboxCapacity)
+    }
   }
 
-  const work = Effect.gen(function* () {
-    const cell = yield* Queue.take(ready)
-    const batch = cell.mailbox.take(options.fairness)
-    yield* supervisedTurn(cell, batch)
-    settle(batch)
+  /** A2, A4: however the turn ended. */
+  const finish = (cell: NodeCell, batch: ReadonlyArray<NodeMessage>): void => {
     if (cell.mailbox.size > 0) Queue.offerUnsafe(ready, cell)
     else {
       cell.active = false
@@ -132,6 +137,36 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
       if (cell.session === null) cells.delete(cell.id)
     }
     if (counters.stopping && counters.active === 0) Deferred.doneUnsafe(idle, Effect.void)
+    settle(batch)
+  }
+
+  const work = Effect.gen(function* () {
+    const cell = yield* Queue.take(ready)
+    const batch = cell.mailbox.take(options.fairness)
+    yield* Effect.ensuring(
+      supervisedTurn(cell, batch),
+      Effect.sync(() => finish(cell, batch))
+    )
+  }).pipe(
+    // A5
+    Effect.catchDefect((defect) => Effect.logError("a worker survived a defect outside of a turn", defect))
+  )
+
+  /**
+   * A6: nodes whose row says that this boot holds their session while no actor here does: the hint of `giveUp` failed
+   * too. They become `reconnecting`, so that somebody notices their child's silence.
+   */
+  const strays = Effect.gen(function* () {
+    let after: string | null = null
+    do {
+      const page: ReadonlyArray<string> = yield* env.store.owned(env.boot, after, STRAYS_PAGE)
+      for (const appId of page) {
+        const cell = cells.get(appId)
+        if (cell === undefined || (cell.session === null && !cell.active))
+          tell(appId, { _tag: "Orphaned", owner: env.boot })
+      }
+      after = page.at(-1) ?? null
+    } while (after !== null)
   })
 
   const pool: ChildSpec = {
@@ -145,9 +180,22 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
     })
   }
 
+  const watch: ChildSpec = {
+    id: "actors/strays",
+    restart: "permanent",
+    intensity: defaultIntensity,
+    shutdownMs: 1000,
+    start: Effect.forever(
+      Effect.andThen(
+        Effect.sleep(STRAYS_EVERY_MS),
+        Effect.catch(strays, (error) => Effect.logDebug("stray nodes were not looked for", error.message))
+      )
+    )
+  }
+
   return ActorSystem.of({
     tell,
-    children: [pool],
+    children: [pool, watch],
     stats: () => {
       let queued = 0
       for (const cell of cells.values()) queued += cell.mailbox.size

@@ -2,7 +2,8 @@ import type { NodeMessage } from "./NodeMessage.ts"
 
 /**
  * One actor's bounded inbox. Two classes: supervision (hints of the sweep, the reaper and of whoever moved the row)
- * before control and data; FIFO within a class, so FIFO per sender. Not guaranteed: an order between the classes.
+ * before control and data, unless a registration waits; FIFO within a class, so FIFO per sender. Not guaranteed: an
+ * order between the classes.
  */
 export class Mailbox {
   #normal: Array<NodeMessage> = []
@@ -16,10 +17,14 @@ export class Mailbox {
   offer(message: NodeMessage, capacity: number): boolean {
     switch (message._tag) {
       case "Deadline":
-      case "Orphaned":
       case "Moved":
         if (!this.#supervision.some((other) => other._tag === message._tag)) this.#supervision.push(message)
         return true
+      case "Orphaned": {
+        const same = (other: NodeMessage) => other._tag === "Orphaned" && other.owner === message.owner
+        if (!this.#supervision.some(same)) this.#supervision.push(message)
+        return true
+      }
       case "SocketLost":
         this.#normal.push(message)
         return true
@@ -40,6 +45,8 @@ export class Mailbox {
       }
       return this.#normal.splice(0, limit)
     }
+    // Proof of life goes before a verdict of silence, also within one batch.
+    if (this.hasRegistration) return this.#normal.splice(0, limit)
     const first = this.#supervision
     this.#supervision = []
     return first.length >= limit ? first : first.concat(this.#normal.splice(0, limit - first.length))

@@ -102,8 +102,12 @@ export const turn: (
   }
 })
 
-/** Gives back the back-pressure credit of a batch, once, however its turn ended. */
+/**
+ * Gives back the back-pressure credit of a batch, once, however its turn ended. What one session's transport throws must
+ * not cost another one its credit: it is thrown when all have theirs.
+ */
 export const settle = (batch: ReadonlyArray<NodeMessage>): void => {
+  const defects: Array<unknown> = []
   let index = 0
   while (index < batch.length) {
     const message = batch[index]!
@@ -114,7 +118,12 @@ export const settle = (batch: ReadonlyArray<NodeMessage>): void => {
     const count = runLength(batch, index, message.session)
     let bytes = 0
     for (let i = index; i < index + count; i++) bytes += (batch[i] as Data).decoded.bytes
-    message.session.settle(count, bytes)
+    try {
+      message.session.settle(count, bytes)
+    } catch (defect) {
+      defects.push(defect)
+    }
     index += count
   }
+  if (defects.length > 0) throw defects[0]
 }

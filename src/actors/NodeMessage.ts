@@ -46,6 +46,8 @@ export type NodeMessage =
       readonly decoded: Decoded<RegisterFrame>
       /** False in `open` and for legacy clients: the key is then opaque text that protects nobody (PROTOCOL §3). */
       readonly verified: boolean
+      /** The weakest level that may register by this connection: the server's minimum, or more behind a proxy. */
+      readonly floor: Level
       /** Decoded from `frame.info`; null when absent. */
       readonly envelope: Envelope | null
       readonly reply: Deferred.Deferred<Admission>
@@ -55,6 +57,7 @@ export type NodeMessage =
       readonly session: SessionPort
       readonly decoded: Decoded<ReRegisterFrame>
       readonly verified: boolean
+      readonly floor: Level
       readonly reply: Deferred.Deferred<Admission>
     }
   | { readonly _tag: "Data"; readonly session: SessionPort; readonly decoded: Decoded<MessageFrame | DisconnectFrame> }
@@ -72,6 +75,6 @@ export type NodeMessage =
   /** The node's `state_deadline_at` has passed, says the sweep: a hint, the row decides. */
   | { readonly _tag: "Deadline" }
   /** The owner's lease has expired, says the reaper: a hint, the row decides. */
-  | { readonly _tag: "Orphaned"; readonly owner?: string | null }
+  | { readonly _tag: "Orphaned"; readonly owner: string | null }
   /** Somebody moved the node's row by right (superseded, later: a seal): a hint, the row decides. */
   | { readonly _tag: "Moved" }

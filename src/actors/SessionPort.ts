@@ -23,6 +23,8 @@ export interface SessionPort {
   readonly sendSealed: (text: string) => void
   /** Gives back the credit of data frames that the actor has dealt with (acked or refused): back-pressure. */
   readonly settle: (messages: number, bytes: number) => void
+  /** From now on the session is for stopping only (PROTOCOL §4): no declaration, no subscription. */
+  readonly restrict: () => void
   /** Ends this node's session on its socket, after `error` if given. The socket stays for its other nodes. */
   readonly end: (error: ErrorFrame | null) => void
 }

@@ -23,6 +23,8 @@ interface Lane {
   readonly index: number
   pending: Array<Waiting>
   readonly wake: Latch.Latch
+  /** Why the batch under way is not stored yet. */
+  trouble: string | null
 }
 
 export interface StorageActorStats {
@@ -30,6 +32,8 @@ export interface StorageActorStats {
   readonly batches: number
   readonly rows: number
   readonly retries: number
+  /** Why a lane waits at the moment; null while all is well. */
+  readonly trouble: string | null
 }
 
 /**
@@ -37,8 +41,9 @@ export interface StorageActorStats {
  * of the lane was under way. Invariants:
  * - S1 a node's writes go by one lane, in order; it has at most one write under way (its actor waits).
  * - S2 an answer comes after the commit (ack after commit).
- * - S3 a failure whose outcome is not known repeats the same batch with the same `writeId`s, until the database answers;
- *   the compare-and-set makes the repetition harmless (P2). Nobody is told "failed" meanwhile: back-pressure (P17).
+ * - S3 a failure whose outcome is not known, or that is not about what is written (a missing table, a revoked right),
+ *   repeats the same batch with the same `writeId`s until the database takes it; the compare-and-set makes the repetition
+ *   harmless (P2). Nobody is told "failed" meanwhile: back-pressure (P17).
  * - S4 a defect in a batch takes down the turn of the one node that provoked it, neither its neighbours nor the lane.
  */
 export class StorageActor extends Context.Service<
@@ -107,6 +112,7 @@ const make = Effect.gen(function* () {
       const from = now()
       const exit = yield* Effect.exit(store.append(lane.index, writes))
       if (Exit.isSuccess(exit)) {
+        lane.trouble = null
         counters.batches++
         telemetry.appendBatch.record(batch.length)
         telemetry.appendSeconds.record((now() - from) / 1000)
@@ -118,13 +124,14 @@ const make = Effect.gen(function* () {
       }
       const error = Cause.findErrorOption(exit.cause)
       if (error._tag === "None") return yield* Effect.die(Cause.squash(exit.cause))
-      if (!error.value.isRetryable) {
-        if (error.value.reason === "Closed") return fail(batch, error.value)
+      if (error.value.reason === "Closed") return fail(batch, error.value)
+      if (error.value.isAboutData) {
         const message = error.value.message
         for (const waiting of batch) waiting.resume(Effect.succeed({ _tag: "Poisoned", message }))
         return
       }
       counters.retries++
+      lane.trouble = error.value.message
       if (delay === RETRY_LAST_MS)
         yield* Effect.logWarning("the database does not answer; waiting", error.value.message)
       yield* Effect.sleep(delay)
@@ -154,7 +161,8 @@ const make = Effect.gen(function* () {
       }
     })
 
-  for (let index = 0; index < store.lanes; index++) lanes.push({ index, pending: [], wake: yield* Latch.make() })
+  for (let index = 0; index < store.lanes; index++)
+    lanes.push({ index, pending: [], wake: yield* Latch.make(), trouble: null })
 
   const children = lanes.map((lane): ChildSpec => ({
     id: `storage/${lane.index}`,
@@ -186,7 +194,8 @@ const make = Effect.gen(function* () {
       waiting: lanes.reduce((sum, lane) => sum + lane.pending.length, 0),
       batches: counters.batches,
       rows: counters.rows,
-      retries: counters.retries
+      retries: counters.retries,
+      trouble: lanes.find((lane) => lane.trouble !== null)?.trouble ?? null
     })
   }
 })

@@ -10,6 +10,8 @@ export type Row = Readonly<Record<string, unknown>>
 export interface Statement {
   readonly name: string
   readonly text: string
+  /** A script that may take as long as it takes (a migration): no time limit of the client's. */
+  readonly unlimited?: true
 }
 
 export interface Connection {

@@ -1,6 +1,7 @@
 /**
- * Kinds of log rows. Those of PROTOCOL §11 become tree events; `refused` (evidence: a terminal message that lost)
- * stays in the log only. A `disconnect` is a `result`, `error` or `cancelled` row with `data.disconnect` (its reason); the
+ * Kinds of log rows. Those of PROTOCOL §11 become tree events; `refused`
+ * stays in the log only: a message that came after the end, as evidence without a seq, or the farewell (`disconnect`)
+ * after a Result or Error, with its seq: that one is acked. A `disconnect` is a `result`, `error` or `cancelled` row with `data.disconnect` (its reason); the
  * `messages` view leaves it out. A crash is a `crash`, `lost_contact` or `start_failed` row with `data.crash_type` and
  * `data.gap_seconds`; the `crashes` view shows `crash` and `start_failed`.
  */

@@ -152,7 +152,6 @@ export const layer: Layer.Layer<NodeStore, never, MemoryTables> = Layer.effect(
             .flatMap((row) =>
               row.appId === appId &&
               row.incarnation === incarnation &&
-              row.kind !== "refused" &&
               row.seq !== null &&
               row.frame !== null &&
               seqs.includes(row.seq)
@@ -163,6 +162,15 @@ export const layer: Layer.Layer<NodeStore, never, MemoryTables> = Layer.effect(
         ),
       follow: (after, limit) => step(tables, (t) => t.log.slice(Math.max(0, after), Math.max(0, after) + limit)),
       due: (limit, filter) => step(tables, (t, now) => due(t, limit, filter, now)),
+      owned: (boot, after, limit) =>
+        step(tables, (t) =>
+          [...t.nodes.values()]
+            .filter(({ row }) => row.owner === boot && (row.status === "connected" || row.status === "running"))
+            .map(({ row }) => row.appId)
+            .filter((appId) => after === null || appId > after)
+            .sort()
+            .slice(0, limit)
+        ),
       orphaned: (limit) => step(tables, (t) => orphaned(t, limit))
     }
   })

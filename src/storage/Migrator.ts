@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { Data, Effect } from "effect"
-import { type Connection, Database } from "./Database.ts"
+import { type Connection, Database, type Statement } from "./Database.ts"
 import type { StoreError } from "./StoreError.ts"
 
 export interface Migration {
@@ -39,8 +39,9 @@ export const bundledMigrations = (): ReadonlyArray<Migration> => migrationsIn(ne
 
 // No time limit: another process may be in the middle of a long migration. The lock makes first starts side by side
 // wait for each other, `create schema if not exists` included.
-const open = {
+const open: Statement = {
   name: "",
+  unlimited: true,
   text: `
 set local statement_timeout = 0;
 set local lock_timeout = 0;
@@ -102,7 +103,7 @@ const step = (known: ReadonlyArray<Migration>) =>
     if (misfit !== null) return yield* misfit
     const next = known.find((migration) => !found.some((row) => row.number === migration.number))
     if (next === undefined) return false
-    yield* connection.query({ name: "", text: next.text }, [])
+    yield* connection.query({ name: "", text: next.text, unlimited: true }, [])
     yield* connection.query(record, [next.number, next.name, next.checksum])
     return true
   })

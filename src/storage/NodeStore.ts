@@ -152,6 +152,12 @@ export class NodeStore extends Context.Service<
     readonly follow: (after: number, limit: number) => Effect.Effect<ReadonlyArray<LogRow>, StoreError>
     /** Nodes whose deadline has passed by the database's clock and that the filter admits, earliest first. */
     readonly due: (limit: number, filter?: DueFilter) => Effect.Effect<ReadonlyArray<DueNode>, StoreError>
+    /** Ids, ascending and above `after`, of the nodes whose session this boot holds by their row. */
+    readonly owned: (
+      boot: string,
+      after: string | null,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<string>, StoreError>
     /** Nodes in a state with a session whose owner was reaped (`ReplicaStore.reapExpired`, `release`) or is gone. */
     readonly orphaned: (limit: number) => Effect.Effect<ReadonlyArray<DueNode>, StoreError>
   }

@@ -124,7 +124,7 @@ export class PgLink implements Connection {
   }
 }
 
-/** Sends one statement. An empty name: unprepared, by the simple protocol, without the client's time limit. */
+/** Sends one statement. An empty name: unprepared, by the simple protocol. */
 export const runStatement = (
   client: pg.ClientBase,
   limits: PgLimits,
@@ -132,15 +132,11 @@ export const runStatement = (
   params: ReadonlyArray<unknown>,
   done: (error: StoreError | null, rows: ReadonlyArray<Row>) => void
 ): void => {
+  const limit = statement.unlimited ? {} : { query_timeout: limits.statement + limits.answerGrace }
   const config =
     statement.name === ""
-      ? { text: statement.text }
-      : {
-          name: statement.name,
-          text: statement.text,
-          values: params.map(parameterText),
-          query_timeout: limits.statement + limits.answerGrace
-        }
+      ? { text: statement.text, ...limit }
+      : { name: statement.name, text: statement.text, values: params.map(parameterText), ...limit }
   client.query(config, (error: Error | null, result: pg.QueryResult<Row> | Array<pg.QueryResult<Row>>) =>
     error === null
       ? done(null, Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows)

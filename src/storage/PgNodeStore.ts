@@ -9,6 +9,7 @@ import { boundKeys } from "./sql/boundKeys.ts"
 import { dueNodes } from "./sql/dueNodes.ts"
 import { orphanedNodes } from "./sql/orphanedNodes.ts"
 import { followLog } from "./sql/readLog.ts"
+import { ownedNodes } from "./sql/ownedNodes.ts"
 import { readNodes } from "./sql/readNodes.ts"
 import { storedFrames } from "./sql/storedFrames.ts"
 import { StoreError } from "./StoreError.ts"
@@ -41,6 +42,10 @@ export const layer: Layer.Layer<NodeStore, never, Database> = Layer.effect(
       due: (limit, filter) =>
         Effect.map(database.query(dueNodes, [limit, filter?.status ?? null, filter?.withinMs ?? null]), (rows) =>
           as<DueNode>(rows)
+        ),
+      owned: (boot, after, limit) =>
+        Effect.map(database.query(ownedNodes, [boot, after, limit]), (rows) =>
+          as<{ readonly appId: string }>(rows).map(({ appId }) => appId)
         ),
       orphaned: (limit) => Effect.map(database.query(orphanedNodes, [limit]), (rows) => as<DueNode>(rows))
     }

@@ -16,6 +16,13 @@ export class StoreError extends Data.TaggedError("StoreError")<{
   /** Safe to log: never a connection string or a parameter. */
   readonly message: string
 }> {
+  /**
+   * SQLSTATE classes 21, 22, 23 and 54: what was written can't be stored, here and now or ever. Every other refusal is
+   * about the database (a table that is missing, a right that was revoked) and may be mended while trailsd waits.
+   */
+  get isAboutData(): boolean {
+    return this.reason === "Refused" && /^(?:21|22|23|54)/.test(this.code ?? "")
+  }
   get isRetryable(): boolean {
     return this.reason === "Unavailable" || this.reason === "Timeout"
   }

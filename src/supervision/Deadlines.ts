@@ -37,7 +37,7 @@ export const deadlines = (
     const health = yield* DatabaseHealth
     const hold = yield* VerdictHold
     const now = yield* monotonicClock
-    const sweep = yield* makeSweep({ _tag: "Deadline" })
+    const sweep = yield* makeSweep(() => ({ _tag: "Deadline" }))
     const settleMs = options.settleMs ?? 10_000
 
     const scheduled = store.due(SWEEP_LIMIT, { status: "scheduled" })

@@ -27,7 +27,7 @@ export const reaper: Effect.Effect<
   const lease = yield* ReplicaLease
   const replicas = yield* ReplicaStore
   const store = yield* NodeStore
-  const sweep = yield* makeSweep({ _tag: "Orphaned" })
+  const sweep = yield* makeSweep(({ owner }) => ({ _tag: "Orphaned", owner }))
   const queries = () => [store.orphaned(SWEEP_LIMIT)]
 
   const isEntitled = () => kind === "pglite" || lease.steadyFor() >= lease.ttlMs

@@ -22,7 +22,7 @@ export type Find = Effect.Effect<ReadonlyArray<DueNode>, StoreError>
  * Makes a sweep that tells each node that the queries find, once in a while per node, and goes on at once while batches
  * are full and bring new nodes. `queries` is asked before each round, so that it can change its mind under way.
  */
-export const makeSweep = Effect.fnUntraced(function* (message: SweepMessage) {
+export const makeSweep = Effect.fnUntraced(function* (messageFor: (node: DueNode) => SweepMessage) {
   const target = yield* DeadlineTarget
   const now = yield* monotonicClock
   // In the order of telling, so the outdated ones come first. Bounded by what can be told within TELL_AGAIN.
@@ -45,8 +45,9 @@ export const makeSweep = Effect.fnUntraced(function* (message: SweepMessage) {
         const batch = yield* find
         if (batch.length >= SWEEP_LIMIT) full = true
         forget()
-        for (const { appId } of batch) {
-          if (told.has(appId) || !target.tell(appId, message)) continue
+        for (const node of batch) {
+          const { appId } = node
+          if (told.has(appId) || !target.tell(appId, messageFor(node))) continue
           told.set(appId, now())
           fresh = true
         }

@@ -7,6 +7,7 @@ import { defaultActorOptions, type LocalActorSystemOptions } from "../../src/act
 import type { Admission, IntentAnswer } from "../../src/actors/NodeMessage.ts"
 import * as ReplicaActors from "../../src/actors/ReplicaActors.ts"
 import { ServerKey } from "../../src/actors/ServerKey.ts"
+import { entry, writeOf } from "../../src/actors/node/commit.ts"
 import { StorageActor } from "../../src/actors/StorageActor.ts"
 import {
   decodeEnvelope,
@@ -19,6 +20,7 @@ import type {
   ControlResultFrame,
   Decoded,
   DisconnectFrame,
+  Level,
   MessageFrame,
   MsgType,
   RegisterFrame,
@@ -29,7 +31,7 @@ import { issueTicket } from "../../src/protocol/Ticket.ts"
 import { Settings, type SettingsShape } from "../../src/Settings.ts"
 import { NodeQueries } from "../../src/storage/NodeQueries.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
-import type { NodeRow } from "../../src/storage/NodeRow.ts"
+import type { HotState, NodeRow } from "../../src/storage/NodeRow.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import * as Pglite from "../../src/storage/Pglite.ts"
 import * as Storage from "../../src/storage/Storage.ts"
@@ -116,6 +118,7 @@ export interface Registering {
   readonly key?: string
   readonly info?: string
   readonly verified?: boolean
+  readonly floor?: Level
   readonly session?: FakeSession
 }
 
@@ -142,6 +145,12 @@ export class Harness extends Context.Service<
     readonly declare: (info: string, parentId: string | null, replaces?: string | null) => Effect.Effect<IntentAnswer>
     readonly deleteIntent: (appId: string) => Effect.Effect<IntentAnswer>
     readonly hint: (appId: string, tag: "Deadline" | "Orphaned" | "Moved") => Effect.Effect<void>
+    /** A re-registration behind a deadline's hint, both before the actor runs. */
+    readonly together: (
+      appId: string
+    ) => Effect.Effect<{ readonly session: FakeSession; readonly admission: Admission }>
+    /** Another replica moves the row: epoch + 1. */
+    readonly moveTo: (appId: string, hot: Partial<HotState>) => Effect.Effect<void>
     readonly row: (appId: string) => Effect.Effect<NodeRow>
     readonly kinds: (appId: string) => Effect.Effect<ReadonlyArray<string>>
     readonly log: (appId: string) => Effect.Effect<ReadonlyArray<LogRow>>
@@ -204,6 +213,7 @@ const make = Effect.gen(function* () {
         session,
         decoded: decoded(registerFrame(who)),
         verified: who.verified ?? false,
+        floor: who.floor ?? "open",
         envelope: who.info === undefined ? null : envelopeOf(who.info),
         reply
       })
@@ -224,6 +234,7 @@ const make = Effect.gen(function* () {
         session,
         decoded: decoded(frame),
         verified: who.verified ?? false,
+        floor: who.floor ?? "open",
         reply
       })
       return { session, admission: yield* Deferred.await(reply) }
@@ -278,7 +289,39 @@ const make = Effect.gen(function* () {
       yield* tell(appId, { _tag: "DeleteIntent", by: { actor: "admin", nodeId: null }, reply })
       return yield* Deferred.await(reply)
     }),
-    hint: (appId, tag) => tell(appId, { _tag: tag }),
+    hint: (appId, tag) => tell(appId, tag === "Orphaned" ? { _tag: tag, owner: boot } : { _tag: tag }),
+    together: Effect.fnUntraced(function* (appId) {
+      const session = new FakeSession()
+      const reply = yield* Deferred.make<Admission>()
+      const frame: ReRegisterFrame = {
+        type: "re_register",
+        app_id: appId,
+        incarnation: 1,
+        last_seq: 0,
+        pub_key: keypair(appId).key
+      }
+      system.tell(appId, {
+        _tag: "ReRegister",
+        session,
+        decoded: decoded(frame),
+        verified: false,
+        floor: "open",
+        reply
+      })
+      system.tell(appId, { _tag: "Deadline" })
+      yield* quiet(appId)
+      return { session, admission: yield* Deferred.await(reply) }
+    }),
+    moveTo: Effect.fnUntraced(function* (appId, hot) {
+      const row = yield* Effect.orDie(store.read(appId))
+      if (row === null) return yield* Effect.die(new Error(`no node ${appId}`))
+      const change = {
+        hot: { ...hot, epoch: row.epoch + 1 },
+        deadlineIn: "keep" as const,
+        rows: [entry("recovered", 1, null)]
+      }
+      yield* Effect.orDie(store.append(0, [writeOf(row, randomUUID(), change)]))
+    }),
     row: (appId) =>
       Effect.filterOrElse(
         Effect.orDie(store.read(appId)),

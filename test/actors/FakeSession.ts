@@ -14,6 +14,7 @@ export class FakeSession implements SessionPort {
   readonly dialect: "v1" | "legacy"
   readonly sent: Array<ServerFrame> = []
   settled = { frames: 0, bytes: 0 }
+  restricted = false
   ended: ErrorFrame | null | undefined
 
   constructor(dialect: "v1" | "legacy" = "v1") {
@@ -35,6 +36,10 @@ export class FakeSession implements SessionPort {
 
   settle(frames: number, bytes: number): void {
     this.settled = { frames: this.settled.frames + frames, bytes: this.settled.bytes + bytes }
+  }
+
+  restrict(): void {
+    this.restricted = true
   }
 
   end(error: ErrorFrame | null): void {

@@ -89,6 +89,60 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
       )
     })
 
+    describe("what two reviews found", () => {
+      const spyOn = Effect.fnUntraced(function* (appId: string) {
+        const { log } = yield* Harness
+        return (yield* log(appId)).map((row) => row.kind)
+      })
+
+      it.effect("P8: a registration that waits with a passed deadline in one batch goes first: no verdict", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const { appId, session } = yield* node()
+          yield* harness.lose(session, appId, "peer")
+          const back = yield* harness.together(appId)
+          expect(back.admission).toMatchObject({ _tag: "Accepted" })
+          expect(yield* spyOn(appId)).toEqual(["connected", "reconnecting", "recovered"])
+        })
+      )
+
+      it.effect("a reaper that is late does not take a node from the owner that it has gone to", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const { appId, session } = yield* node()
+          yield* harness.moveTo(appId, { owner: randomUUID(), session: randomUUID() })
+          yield* harness.hint(appId, "Moved")
+          expect(session.ended).toMatchObject({ code: "replaced" })
+          yield* harness.hint(appId, "Orphaned")
+          expect(yield* harness.row(appId)).toMatchObject({ status: "connected", epoch: 2 })
+        })
+      )
+
+      it.effect("a session that was taken away while nobody came instead is asked to come back", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const { appId, session } = yield* node()
+          yield* harness.moveTo(appId, { owner: null, session: null, status: "reconnecting", before: "connected" })
+          yield* harness.say(session, appId, 1)
+          expect(session.acks()).toEqual([])
+          expect(session.ended).toMatchObject({ code: "unavailable", retryable: true })
+        })
+      )
+
+      it.effect("an impostor's frame, which may carry the stolen ticket, is in no log", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const { appId } = yield* node()
+          yield* harness.register({ appId, key: "thief" })
+          const log = yield* harness.log(appId)
+          expect(log.map(({ frame, kind }) => [kind, frame === null])).toEqual([
+            ["connected", false],
+            ["impostor", true]
+          ])
+        })
+      )
+    })
+
     describe("silence and return (PROTOCOL §7)", () => {
       it.effect.each([
         ["peer", "crash", "connection_drop"],

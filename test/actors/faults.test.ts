@@ -146,6 +146,37 @@ layer(harnessLayer({}, { ...defaultActorOptions, intensity: 2 }, faulty), { excl
         })
       )
 
+      it.effect(
+        "a refusal that is not about the frame (a missing table, a revoked right) is waited for, nothing is refused",
+        () =>
+          Effect.gen(function* () {
+            const { appId, harness, session } = yield* node()
+            for (const code of ["42P01", "42501", "42703"]) {
+              faults.append.push(() =>
+                Effect.fail(new StoreError({ reason: "Refused", operation: "append", code, message: "as things are" }))
+              )
+            }
+            yield* harness.say(session, appId, 1)
+            expect(session.errors()).toEqual([])
+            expect(session.acks()).toEqual([1])
+          })
+      )
+
+      it.effect("a stop session acks only what is stored", () =>
+        Effect.gen(function* () {
+          const { appId, harness, session } = yield* node()
+          yield* harness.moveTo(appId, { owner: null, session: null, status: "cancelled" })
+          yield* harness.hint(appId, "Moved")
+          expect(session.restricted).toBe(true)
+          faults.append.push((_store, _lane, writes) =>
+            Effect.succeed(writes.map(() => ({ _tag: "Poisoned" as const, message: "no such thing" })))
+          )
+          yield* harness.say(session, appId, 1, "Result")
+          expect(session.acks()).toEqual([])
+          expect(session.errors()).toEqual(["1!bad_frame"])
+        })
+      )
+
       it.effect("a frame that the database refuses is refused by itself; what came with it is stored", () =>
         Effect.gen(function* () {
           const { appId, harness, session } = yield* node()
@@ -168,6 +199,37 @@ layer(harnessLayer({}, { ...defaultActorOptions, intensity: 2 }, faulty), { excl
           yield* harness.say(session, appId, 1)
           expect(session.acks()).toEqual([1])
           expect(session.ended).toBeUndefined()
+        })
+      )
+
+      it.effect(
+        "dead between the commit of a registration and its answer: no row keeps a session that nobody has",
+        () =>
+          Effect.gen(function* () {
+            const { appId, harness } = yield* node()
+            for (let i = 0; i < 3; i++) {
+              faults.append.push((store, lane, writes) =>
+                Effect.andThen(store.append(lane, writes), Effect.die(new Error("bug")))
+              )
+            }
+            const { admission } = yield* harness.register({ appId })
+            expect(admission).toMatchObject({ error: { code: "unavailable", retryable: true } })
+            yield* harness.hint(appId, "Moved")
+            expect(yield* harness.row(appId)).toMatchObject({ status: "reconnecting", owner: null })
+          })
+      )
+
+      it.effect("a worker survives what its own bookkeeping throws, and the actor goes on", () =>
+        Effect.gen(function* () {
+          const { appId, harness, session } = yield* node()
+          const settle = session.settle.bind(session)
+          session.settle = () => {
+            session.settle = settle
+            throw new Error("bug")
+          }
+          yield* harness.say(session, appId, 1)
+          yield* harness.say(session, appId, 2)
+          expect(session.acks()).toEqual([1, 2])
         })
       )
 

@@ -15,6 +15,8 @@ const registerFrame = (patch: Partial<RegisterFrame> = {}): RegisterFrame => ({
   ...patch
 })
 
+const OPEN = { verified: false, floor: "open" } as const
+
 const reRegisterFrame = (patch: Partial<ReRegisterFrame> = {}): ReRegisterFrame => ({
   type: "re_register",
   app_id: APP,
@@ -37,7 +39,7 @@ const judge = (
   frame: Partial<RegisterFrame> = {},
   ticket: string | null = null,
   verified = false
-) => show(judgeRegister(row(patch), registerFrame(frame), verified, ticket))
+) => show(judgeRegister(row(patch), registerFrame(frame), { verified, floor: "open" }, ticket))
 
 const scheduled: Partial<NodeRow> = { status: "scheduled", pubKey: null, incarnation: 0, epoch: 0, lastSeq: 0 }
 const rebindable: Partial<NodeRow> = {
@@ -77,7 +79,7 @@ describe("register on a node that exists (PROTOCOL §4)", () => {
   )
 
   it.each<NodeState>(["done", "error"])("%s + register → terminal, with the last stored seq", (status) => {
-    const verdict = judgeRegister(row({ status }), registerFrame(), false, null)
+    const verdict = judgeRegister(row({ status }), registerFrame(), OPEN, null)
     expect(verdict).toMatchObject({ _tag: "Reject", error: { code: "terminal", seq: 5, retryable: false } })
   })
 
@@ -119,14 +121,20 @@ describe("the first register of a declared node (PROTOCOL §4, §5)", () => {
 describe("levels bind every later frame (PROTOCOL §4)", () => {
   it("an unsigned register never touches a node above open", () => {
     expect(judge({ level: "signed" })).toBe("!level_too_weak")
-    expect(show(judgeReRegister(row({ level: "signed" }), reRegisterFrame(), false))).toBe("!level_too_weak")
+    expect(show(judgeReRegister(row({ level: "signed" }), reRegisterFrame(), OPEN))).toBe("!level_too_weak")
+  })
+  it("a connection that is not for open nodes does not admit one, however well its frame is signed", () => {
+    const proof = { verified: true, floor: "signed" } as const
+    expect(show(judgeRegister(row({}), registerFrame(), proof, null))).toBe("!level_too_weak")
+    expect(show(judgeReRegister(row({}), reRegisterFrame(), proof))).toBe("!level_too_weak")
+    expect(show(judgeReRegister(row({ level: "signed" }), reRegisterFrame(), proof))).toBe("re_register")
   })
   it("a signed one does", () => expect(judge({ level: "signed" }, {}, null, true)).toBe("register"))
 })
 
 describe("re_register (PROTOCOL §4, §7)", () => {
   const judgeAgain = (patch: Partial<NodeRow>, frame: Partial<ReRegisterFrame> = {}) =>
-    show(judgeReRegister(row(patch), reRegisterFrame(frame), false))
+    show(judgeReRegister(row(patch), reRegisterFrame(frame), OPEN))
 
   it.each<NodeState>(["connected", "running", "reconnecting", "crashed", "lost_contact"])(
     "%s + re_register with the bound key → re_register",
@@ -145,6 +153,6 @@ describe("re_register (PROTOCOL §4, §7)", () => {
   it("done → terminal", () => expect(judgeAgain({ status: "done" })).toBe("!terminal"))
   it("a legacy client names no incarnation", () => {
     const { incarnation: _, ...frame } = reRegisterFrame()
-    expect(show(judgeReRegister(row({}), frame, false))).toBe("re_register")
+    expect(show(judgeReRegister(row({}), frame, OPEN))).toBe("re_register")
   })
 })

@@ -142,6 +142,44 @@ layer(harnessLayer(), { excludeTestServices: true })("registration (PROTOCOL §4
     )
   })
 
+  describe("levels that are only names", () => {
+    it.effect.each(["encrypted", "full"] as const)(
+      "a node of level %s is refused: this version can't keep it",
+      (secLevel) =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const appId = randomUUID()
+          const info = childInfo(appId, null, SERVER, { secLevel })
+          expect(code(yield* harness.register({ appId, info, verified: true }))).toBe("!level_too_weak")
+          expect(yield* harness.declare(info, null)).toMatchObject({ error: { code: "level_too_weak" } })
+        })
+    )
+
+    it.effect("a connection for signed nodes only admits no open one, however its frame is signed", () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const appId = randomUUID()
+        expect(code(yield* harness.register({ appId, verified: true, floor: "signed" }))).toBe("!level_too_weak")
+      })
+    )
+  })
+
+  describe("depth", () => {
+    it.effect("the 65th level is refused for good", () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        let parentId: string | null = null
+        for (let depth = 1; depth <= 64; depth++) {
+          const appId: string = randomUUID()
+          expect(code(yield* harness.register({ appId, parentId }))).toBe("accepted")
+          parentId = appId
+        }
+        const deepest = yield* harness.register({ appId: randomUUID(), parentId })
+        expect(deepest.admission).toMatchObject({ error: { code: "registration_failed", retryable: false } })
+      })
+    )
+  })
+
   describe("refused is not stopped", () => {
     it.effect("a ticket after its deadline → start_failed, and a session that only tells it to stop", () =>
       Effect.gen(function* () {
@@ -370,6 +408,41 @@ layer(harnessLayer(), { excludeTestServices: true })("registration (PROTOCOL §4
         yield* harness.disconnect(old.session, oldId, 1, "cancelled")
         expect(old.session.acks()).toEqual([1])
         expect((yield* harness.row(oldId)).status).toBe("cancelled")
+      })
+    )
+
+    it.effect("replaces on a child that has registered already is refused: both would run side by side", () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const root = yield* signedRoot()
+        const [oldId, newId] = [randomUUID(), randomUUID()]
+        const newInfo = childInfo(newId, root.appId, root)
+        for (const [appId, info] of [
+          [oldId, childInfo(oldId, root.appId, root)],
+          [newId, newInfo]
+        ] as const) {
+          yield* harness.register({ appId, parentId: root.appId, info, verified: true })
+        }
+        const answer = yield* harness.declare(newInfo, root.appId, oldId)
+        expect(answer).toMatchObject({ error: { code: "registration_failed" } })
+        expect((yield* harness.row(oldId)).status).toBe("connected")
+      })
+    )
+
+    it.effect("a declaration with replaces that is repeated is answered the same", () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const root = yield* signedRoot()
+        const [oldId, newId] = [randomUUID(), randomUUID()]
+        yield* harness.register({
+          appId: oldId,
+          parentId: root.appId,
+          info: childInfo(oldId, root.appId, root),
+          verified: true
+        })
+        const info = childInfo(newId, root.appId, root)
+        expect(yield* harness.declare(info, root.appId, oldId)).toMatchObject({ _tag: "Done", created: true })
+        expect(yield* harness.declare(info, root.appId, oldId)).toMatchObject({ _tag: "Done", created: false })
       })
     )
 

@@ -163,6 +163,19 @@ describe("limits", () => {
     )
   })
 
+  it("a COMMIT whose answer never comes: Timeout by the client, and the pool goes on", async () => {
+    const waiting = failure(
+      db.transaction("test", () =>
+        Effect.sync(() => {
+          proxy.answerDelayMs = null
+        })
+      )
+    )
+    expect(await waiting).toMatchObject({ reason: "Timeout" })
+    proxy.restore()
+    proxy.breakAll()
+  })
+
   it("a ping has a limit of its own", async () => {
     await run(db.ping)
     proxy.answerDelayMs = null

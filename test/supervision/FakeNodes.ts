@@ -68,6 +68,7 @@ export class FakeNodes {
         storedFrames: unused,
         follow: unused,
         due: this.#due,
+        owned: unused,
         orphaned: this.#orphaned
       }),
       Layer.succeed(DeadlineTarget, {

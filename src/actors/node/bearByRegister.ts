@@ -1,5 +1,6 @@
 import { Clock, Effect } from "effect"
 import type { ErrorFrame } from "../../protocol/Frames.ts"
+import { TREE_DEPTH } from "../../protocol/Limits.ts"
 import type { LogEntry } from "../../storage/LogRow.ts"
 import type { NodeState } from "../../protocol/Frames.ts"
 import type { Outcome } from "../../storage/NodeRow.ts"
@@ -12,7 +13,7 @@ import { entry } from "./commit.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { persist } from "./persist.ts"
-import { PARENT_RETRY_MS, rejection } from "./rejection.ts"
+import { PARENT_RETRY_MS, rejection, TOO_DEEP } from "./rejection.ts"
 import { checkEnvelope, isErrorFrame } from "./ticket.ts"
 
 /** How a node begins: alive, or already over (and then only to be told so). */
@@ -56,14 +57,15 @@ export const bearByRegister: (
   if (!message.verified && (envelope?.secLevel ?? "open") !== "open") {
     return rejected(rejection(cell.id, "level_too_weak", `its envelope says ${envelope?.secLevel}: sign its frames`))
   }
-  const checked = yield* checkEnvelope(env, cell.id, frame.parent_id, envelope)
+  const checked = yield* checkEnvelope(env, cell.id, frame.parent_id, envelope, message.floor)
   if (isErrorFrame(checked)) return rejected(checked)
   if (envelope?.childKey != null && envelope.childKey !== frame.child_pub_key) {
     return rejected(rejection(cell.id, "key_mismatch", "the envelope names another key for this node"))
   }
 
   const now = yield* Clock.currentTimeMillis
-  const startDeadline = envelope?.startDeadline ?? 0
+  const startDeadline =
+    envelope === null ? 0 : envelope.startDeadlineGiven ? envelope.startDeadline : env.settings.defaultStartDeadline
   // Only a ticket has a deadline to miss here: without one nothing was scheduled (PROTOCOL §2, §5).
   const late =
     checked.ticketHash !== null &&
@@ -79,6 +81,9 @@ export const bearByRegister: (
     if (frame.parent_id !== null && facts.parent === null) {
       const text = "its parent is not known yet"
       return { _tag: "Refuse", refusal: rejection(cell.id, "registration_failed", text, PARENT_RETRY_MS) }
+    }
+    if (facts.parent !== null && facts.parent.path.length >= TREE_DEPTH) {
+      return { _tag: "Refuse", refusal: rejection(cell.id, "registration_failed", TOO_DEEP) }
     }
     const doom = doomed(facts, envelope)
     const beginning = doom !== null ? over("cancelled", doom) : late ? over("start_failed", "never_started") : alive
@@ -140,6 +145,7 @@ export const bearByRegister: (
     })
   )
   if (outcome._tag === "Refused") return rejected(outcome.refusal)
+  // Read after the commit: when somebody else holds the node by then, the next load tells this session so.
   cell.row = outcome.row
   // My own birth whose answer was lost is found existing, under my write id.
   if (outcome._tag === "Exists" && outcome.row.writeId !== writeId) return "exists"

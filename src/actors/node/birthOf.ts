@@ -19,6 +19,12 @@ const narrow = <A>(asked: ReadonlyArray<A>, parent: ReadonlyArray<A> | null): Re
   return asked.filter((item) => allowed.has(JSON.stringify(item)))
 }
 
+/** A clock that is further off than this is not believed: the server's is taken (PROTOCOL §2), milliseconds. */
+const CLOCK_TRUST_MS = 86_400_000
+
+export const believed = (scheduledAt: number, now: number): number =>
+  Math.abs(scheduledAt - now) > CLOCK_TRUST_MS ? now : scheduledAt
+
 /** What the envelope says about a new node; the caller adds its state and its rows. */
 export const birthOf = (
   envelope: Envelope | null,
@@ -39,7 +45,7 @@ export const birthOf = (
   ticketHash: checked.ticketHash,
   traceparent: envelope?.traceparent ?? null,
   startDeadline: facts.startDeadline,
-  scheduledAt: envelope?.scheduledAt ?? facts.now
+  scheduledAt: envelope === null ? facts.now : believed(envelope.scheduledAt, facts.now)
 })
 
 /** The hot state of a node that nobody holds. */

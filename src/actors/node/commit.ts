@@ -83,6 +83,19 @@ export const commit: (
   }
 })
 
+/** `commit` of what is ours alone, without a child's frame: that the database should refuse it is a defect. */
+export const commitOwn = (
+  env: NodeEnvironment,
+  cell: NodeCell,
+  row: NodeRow,
+  change: Change
+): Effect.Effect<"committed" | "moved", StoreError> =>
+  Effect.flatMap(commit(env, cell, row, change), (result) =>
+    result._tag === "poisoned"
+      ? Effect.die(new Error(`the database refused a change of ours: ${result.message}`))
+      : Effect.succeed(result._tag)
+  )
+
 /** A log entry of ours, without a child's frame. */
 export const entry = (
   kind: LogEntry["kind"],

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import { isAttached, transition } from "../Lifecycle.ts"
-import { commit, entry } from "./commit.ts"
+import { commitOwn, entry } from "./commit.ts"
 import { standingOf } from "./decideData.ts"
 import { load } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
@@ -39,38 +39,34 @@ export const passDeadline: (
 ) => Effect.Effect<"committed" | "moved" | "ignored", StoreError> = Effect.fnUntraced(function* (env, cell, row) {
   const next = transition(standingOf(row), "deadline")
   if (next._tag !== "Moved") return "ignored"
-  const result = yield* commit(env, cell, row, {
+  return yield* commitOwn(env, cell, row, {
     hot: { status: next.to.status, before: next.to.before },
     deadlineIn: null,
     outcome: { state: next.to.status, ...(next.reason === null ? {} : { reason: next.reason }) },
     rows: [entry(next.kind, row.incarnation, { crash_type: next.reason, gap_seconds: gapSeconds(env, row) })]
   })
-  return result._tag === "moved" ? "moved" : "committed"
 })
 
 /**
  * The reaper says that the owner's lease has expired. A session of this replica, or a row that has gone to another
  * owner since, contradicts it. `epoch + 1` deposes the owner should it wake up.
  */
-export const orphaned: (
-  env: NodeEnvironment,
-  cell: NodeCell,
-  owner: string | null | undefined
-) => Effect.Effect<void, StoreError> = Effect.fnUntraced(function* (env, cell, owner) {
-  if (cell.session !== null || cell.mailbox.hasRegistration) return
-  while (true) {
-    cell.row = null
-    const row = yield* load(env, cell)
-    if (row === null || !isAttached(row.status)) return
-    if (owner !== undefined && row.owner !== owner) return
-    const next = transition(standingOf(row), "replica_lost")
-    if (next._tag !== "Moved") return
-    const result = yield* commit(env, cell, row, {
-      hot: { status: next.to.status, before: next.to.before, owner: null, session: null, epoch: row.epoch + 1 },
-      deadlineIn: env.settings.reconnectWindow,
-      outcome: { state: next.to.status, reason: "replica_lost" },
-      rows: [entry(next.kind, row.incarnation, { reason: next.reason, owner: row.owner })]
-    })
-    if (result._tag !== "moved") return
-  }
-})
+export const orphaned: (env: NodeEnvironment, cell: NodeCell, owner: string | null) => Effect.Effect<void, StoreError> =
+  Effect.fnUntraced(function* (env, cell, owner) {
+    if (cell.session !== null || cell.mailbox.hasRegistration) return
+    while (true) {
+      cell.row = null
+      const row = yield* load(env, cell)
+      if (row === null || !isAttached(row.status)) return
+      if (row.owner !== owner) return
+      const next = transition(standingOf(row), "replica_lost")
+      if (next._tag !== "Moved") return
+      const result = yield* commitOwn(env, cell, row, {
+        hot: { status: next.to.status, before: next.to.before, owner: null, session: null, epoch: row.epoch + 1 },
+        deadlineIn: env.settings.reconnectWindow,
+        outcome: { state: next.to.status, reason: "replica_lost" },
+        rows: [entry(next.kind, row.incarnation, { reason: next.reason, owner: row.owner })]
+      })
+      if (result !== "moved") return
+    }
+  })

@@ -2,20 +2,18 @@ import { Clock, Effect } from "effect"
 import type { ErrorFrame } from "../../protocol/Frames.ts"
 import type { BirthDecision, BirthFacts, NodeWrite } from "../../storage/NodeStore.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
+import { TREE_DEPTH } from "../../protocol/Limits.ts"
 import { isFinal, transition } from "../Lifecycle.ts"
 import type { IntentAnswer, NodeMessage } from "../NodeMessage.ts"
-import { birthOf, doomed, unowned } from "./birthOf.ts"
-import { commit, entry, writeOf } from "./commit.ts"
+import { believed, birthOf, doomed, unowned } from "./birthOf.ts"
+import { commitOwn, entry, writeOf } from "./commit.ts"
 import { standingOf } from "./decideData.ts"
 import { load } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { persist } from "./persist.ts"
-import { rejection } from "./rejection.ts"
+import { rejection, TOO_DEEP } from "./rejection.ts"
 import { checkEnvelope, isErrorFrame } from "./ticket.ts"
-
-/** A clock that is further off than this is not believed: the server's is taken (PROTOCOL §2), milliseconds. */
-const CLOCK_TRUST_MS = 86_400_000
 
 type Declare = Extract<NodeMessage, { readonly _tag: "Declare" }>
 
@@ -37,11 +35,11 @@ export const declare: (
   if (by.nodeId === null && envelope.parentId === null && replaces !== null) {
     return rejected(rejection(cell.id, "registration_failed", "a root replaces nobody"))
   }
-  const checked = yield* checkEnvelope(env, cell.id, envelope.parentId, envelope)
+  const checked = yield* checkEnvelope(env, cell.id, envelope.parentId, envelope, env.settings.minLevel)
   if (isErrorFrame(checked)) return rejected(checked)
 
   const now = yield* Clock.currentTimeMillis
-  const scheduledAt = Math.abs(envelope.scheduledAt - now) > CLOCK_TRUST_MS ? now : envelope.scheduledAt
+  const scheduledAt = believed(envelope.scheduledAt, now)
   const startDeadline = envelope.startDeadlineGiven ? envelope.startDeadline : env.settings.defaultStartDeadline
   const deadlineIn = startDeadline === 0 ? null : scheduledAt + startDeadline * 1000 - now
   if (deadlineIn !== null && deadlineIn <= 0) {
@@ -56,6 +54,7 @@ export const declare: (
       _tag: "Refuse",
       refusal: rejection(cell.id, code, text)
     })
+    if (facts.parent !== null && facts.parent.path.length >= TREE_DEPTH) return refuse("registration_failed", TOO_DEEP)
     if (envelope.parentId !== null && facts.parent === null)
       return refuse("registration_failed", "its parent is not known")
     const doom = doomed(facts, envelope)
@@ -84,7 +83,6 @@ export const declare: (
       ...(replace === undefined ? {} : { replace }),
       birth: {
         ...birthOf(envelope, { appName: envelope.appName, roleRefs: [] }, checked, { now, startDeadline }),
-        scheduledAt,
         hot: unowned("scheduled"),
         deadlineIn,
         outcome: null,
@@ -105,14 +103,23 @@ export const declare: (
   if (outcome._tag === "Refused") return rejected(outcome.refusal)
   cell.row = null
   if (outcome._tag === "Exists" && outcome.row.writeId !== writeId) {
-    const same = outcome.row.parentId === envelope.parentId && outcome.row.ticketHash === checked.ticketHash
-    return same && !isFinal(outcome.row.status)
+    const { row } = outcome
+    const same =
+      row.parentId === envelope.parentId &&
+      row.ticketHash === checked.ticketHash &&
+      row.appName === envelope.appName &&
+      (replaces === null || (yield* hasEnded(env, replaces)))
+    return same && !isFinal(row.status)
       ? { _tag: "Done", appId: cell.id, created: false }
       : rejected(rejection(cell.id, "registration_failed", "a node with this id exists; use a fresh id"))
   }
   if (replacedOwner !== undefined && replaces !== null) env.moved(replaces, replacedOwner)
   return { _tag: "Done", appId: cell.id, created: true }
 })
+
+/** A repeated declaration finds the node that it replaced ended; one that came too late finds it alive. */
+const hasEnded = (env: NodeEnvironment, appId: string): Effect.Effect<boolean, StoreError> =>
+  Effect.map(persist(env.store.read(appId)), (row) => row !== null && isFinal(row.status))
 
 /** `DELETE children/{id}`: an intent that never started ends as cancelled (PROTOCOL §7). */
 export const deleteIntent: (
@@ -132,12 +139,12 @@ export const deleteIntent: (
       const code = isFinal(row.status) ? "terminal" : "registration_failed"
       return { _tag: "Rejected", error: rejection(cell.id, code, text) }
     }
-    const result = yield* commit(env, cell, row, {
+    const result = yield* commitOwn(env, cell, row, {
       hot: { status: next.to.status },
       deadlineIn: null,
       outcome: { state: "cancelled", reason: "intent_deleted" },
       rows: [entry(next.kind, row.incarnation, { reason: "intent_deleted", by: message.by.actor })]
     })
-    if (result._tag !== "moved") return { _tag: "Done", appId: cell.id, created: false }
+    if (result !== "moved") return { _tag: "Done", appId: cell.id, created: false }
   }
 })

@@ -1,4 +1,5 @@
-import type { ErrorFrame, RegisterFrame, ReRegisterFrame } from "../../protocol/Frames.ts"
+import type { ErrorFrame, Level, RegisterFrame, ReRegisterFrame } from "../../protocol/Frames.ts"
+import { isWeaker } from "../../protocol/Level.ts"
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import { isFinal, isSilent } from "../Lifecycle.ts"
 import { rejection } from "./rejection.ts"
@@ -16,20 +17,25 @@ const reject = (error: ErrorFrame, impostor = false): Verdict => ({ _tag: "Rejec
 /** Final because it was stopped from outside or came too late, so that a living child has to be told (PROTOCOL §4). */
 const mustBeStopped = (row: NodeRow): boolean => row.status === "cancelled" || row.status === "start_failed"
 
-const levelHolds = (row: NodeRow, verified: boolean): boolean => row.level === "open" || verified
+/** How strong the frame and its connection are. */
+export interface Proof {
+  readonly verified: boolean
+  /** The weakest level that may register by this connection. */
+  readonly floor: Level
+}
 
-const tooWeak = (row: NodeRow): Verdict =>
-  reject(rejection(row.appId, "level_too_weak", `this node is of level ${row.level}: its frames must be signed`))
+const weakness = (row: NodeRow, { floor, verified }: Proof): Verdict | null =>
+  row.level !== "open" && !verified
+    ? reject(rejection(row.appId, "level_too_weak", `this node is of level ${row.level}: its frames must be signed`))
+    : isWeaker(row.level, floor)
+      ? reject(rejection(row.appId, "level_too_weak", `no node below ${floor} registers by this connection`))
+      : null
 
 /** `register` on a node that exists (PROTOCOL §4). `ticketHash` is that of the frame's `info`, null without a ticket. */
-export const judgeRegister = (
-  row: NodeRow,
-  frame: RegisterFrame,
-  verified: boolean,
-  ticketHash: string | null
-): Verdict => {
+export const judgeRegister = (row: NodeRow, frame: RegisterFrame, proof: Proof, ticketHash: string | null): Verdict => {
   const id = row.appId
-  if (!levelHolds(row, verified)) return tooWeak(row)
+  const weak = weakness(row, proof)
+  if (weak !== null) return weak
   if (row.parentId !== frame.parent_id) {
     return reject(rejection(id, "registration_failed", "parent_id is not this node's parent"))
   }
@@ -48,7 +54,10 @@ export const judgeRegister = (
   if (isFinal(row.status)) {
     return sameKey && mustBeStopped(row)
       ? { _tag: "CancelOnly" }
-      : reject(rejection(id, "terminal", `the node has ended as ${row.status}`, undefined, row.lastSeq))
+      : // Who holds another key learns nothing of what is stored.
+        reject(
+          rejection(id, "terminal", `the node has ended as ${row.status}`, undefined, sameKey ? row.lastSeq : undefined)
+        )
   }
   if (sameKey) return { _tag: "Accept", event: "register" }
   const mayRebind =
@@ -62,9 +71,10 @@ export const judgeRegister = (
 }
 
 /** `re_register` (PROTOCOL §4, §7). On done and error the refusal says up to which seq frames are stored. */
-export const judgeReRegister = (row: NodeRow, frame: ReRegisterFrame, verified: boolean): Verdict => {
+export const judgeReRegister = (row: NodeRow, frame: ReRegisterFrame, proof: Proof): Verdict => {
   const id = row.appId
-  if (!levelHolds(row, verified)) return tooWeak(row)
+  const weak = weakness(row, proof)
+  if (weak !== null) return weak
   if (row.pubKey === null) return reject(rejection(id, "not_registered", "this node has never registered: register"))
   if (row.pubKey !== frame.pub_key) {
     return reject(rejection(id, "key_mismatch", "another key is bound to this node"), true)

@@ -11,6 +11,7 @@ import { load } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { persist } from "./persist.ts"
+import { refusePoison } from "./refusePoison.ts"
 import { recordStop } from "./recordStop.ts"
 
 /**
@@ -51,18 +52,6 @@ export const receiveData: (
     return answer(env, cell, session, cell.row ?? row, plan)
   }
 })
-
-const refusePoison = (cell: NodeCell, session: SessionPort, decoded: Decoded<DataFrame>, message: string): void => {
-  const seq = decoded.frame.type === "message" ? decoded.frame.header.seq : decoded.frame.seq
-  session.send({
-    type: "error",
-    code: "bad_frame",
-    message: `this frame can't be stored: ${message}`,
-    app_id: cell.id,
-    ...(seq === undefined ? {} : { seq }),
-    retryable: false
-  })
-}
 
 /** A conflict is audited (PROTOCOL §6), at most `EVIDENCE_LIMIT` times a session. */
 const auditConflicts = Effect.fnUntraced(function* (env: NodeEnvironment, cell: NodeCell, plan: DataPlan) {

@@ -8,6 +8,7 @@ import { type DataFrame, EVIDENCE_LIMIT, seqOf } from "./decideData.ts"
 import { load } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
+import { refusePoison } from "./refusePoison.ts"
 import { persist } from "./persist.ts"
 
 type StopFrame = DataFrame | ControlResultFrame
@@ -66,7 +67,8 @@ export const recordStop: (
       refuse("no such command in this session", null)
       continue
     }
-    let stored = true
+    /** null: refused by the database. */
+    let stored: boolean | null = true
     while (true) {
       const row = yield* load(env, cell)
       if (row === null || cell.session !== session) return
@@ -82,8 +84,13 @@ export const recordStop: (
         deadlineIn: "keep",
         rows: [controlEntry(decoded, row.incarnation, row.outcome?.lateStart === true)]
       })
+      if (result._tag === "poisoned") {
+        refusePoison(cell, session, decoded, result.message)
+        stored = null
+      }
       if (result._tag !== "moved") break
     }
+    if (stored === null) continue
     if (seq !== null && !stored) {
       session.send({
         type: "error",

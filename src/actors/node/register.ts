@@ -1,5 +1,5 @@
 import { Clock, Effect } from "effect"
-import type { Decoded, RegisterFrame, ReRegisterFrame } from "../../protocol/Frames.ts"
+import type { RegisterFrame, ReRegisterFrame } from "../../protocol/Frames.ts"
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import { transition } from "../Lifecycle.ts"
@@ -7,7 +7,7 @@ import type { Admission, NodeMessage } from "../NodeMessage.ts"
 import { audit } from "./audit.ts"
 import { attach, registeredFrame } from "./attach.ts"
 import { bearByRegister } from "./bearByRegister.ts"
-import { type Change, commit, entry } from "./commit.ts"
+import { type Change, commit, commitOwn, entry } from "./commit.ts"
 import { passDeadline } from "./deadline.ts"
 import { standingOf } from "./decideData.ts"
 import { judgeRegister, judgeReRegister, type Verdict } from "./judgeRegister.ts"
@@ -83,10 +83,10 @@ const judge = (env: NodeEnvironment, row: NodeRow, message: Registration): Verdi
     ? judgeRegister(
         row,
         message.decoded.frame,
-        message.verified,
+        message,
         message.envelope === null ? null : env.ticketHash(message.envelope)
       )
-    : judgeReRegister(row, message.decoded.frame, message.verified)
+    : judgeReRegister(row, message.decoded.frame, message)
 
 /** `register` and `re_register` (PROTOCOL §4): judge, write, attach; decided anew whenever the row moved meanwhile. */
 export const register: (
@@ -114,7 +114,7 @@ export const register: (
       continue
     }
     if (verdict._tag === "Reject") {
-      if (verdict.impostor) yield* reportImpostor(env, cell, row, message.decoded)
+      if (verdict.impostor) yield* reportImpostor(env, cell, row, message)
       return { _tag: "Rejected", error: verdict.error }
     }
     const { change, text } = changeFor(env, row, message, verdict)
@@ -133,18 +133,20 @@ const reportImpostor = Effect.fnUntraced(function* (
   env: NodeEnvironment,
   cell: NodeCell,
   row: NodeRow,
-  decoded: Decoded<RegisterFrame | ReRegisterFrame>
+  message: Registration
 ) {
+  const { decoded } = message
   if (!env.mayReportImpostor(cell.id, yield* Clock.currentTimeMillis)) return
   const key = decoded.frame.type === "register" ? decoded.frame.child_pub_key : decoded.frame.pub_key
   let current: NodeRow | null = row
   while (current !== null) {
-    const result = yield* commit(env, cell, current, {
+    const result = yield* commitOwn(env, cell, current, {
       hot: {},
       deadlineIn: "keep",
-      rows: [entry("impostor", current.incarnation, { pub_key: key }, decoded.raw)]
+      // Not the frame: its `info` may be the stolen ticket, and readers of the log must not get it.
+      rows: [entry("impostor", current.incarnation, { pub_key: key, peer: message.session.peer })]
     })
-    if (result._tag !== "moved") break
+    if (result !== "moved") break
     current = yield* load(env, cell)
   }
   yield* audit(env, cell.id, decoded.frame.type, "deny", "key_mismatch")

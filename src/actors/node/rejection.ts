@@ -1,7 +1,10 @@
+import { TREE_DEPTH } from "../../protocol/Limits.ts"
 import type { ErrorCode, ErrorFrame } from "../../protocol/Frames.ts"
 
 /** How long a child whose parent is not known yet should wait before it tries again, milliseconds. */
 export const PARENT_RETRY_MS = 500
+
+export const TOO_DEEP = `a tree is at most ${TREE_DEPTH} nodes deep`
 
 /** A refusal as the `error` frame that tells it (PROTOCOL §3). */
 export const rejection = (

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { StoreError } from "../../storage/StoreError.ts"
 import { type LifecycleEvent, transition } from "../Lifecycle.ts"
 import type { LossCause, SessionPort } from "../SessionPort.ts"
-import { commit, entry } from "./commit.ts"
+import { commitOwn, entry } from "./commit.ts"
 import { standingOf } from "./decideData.ts"
 import { load } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
@@ -30,13 +30,13 @@ export const socketLost: (
     if (row === null || cell.session !== session) return
     const next = transition(standingOf(row), EVENTS[cause])
     if (next._tag === "Moved") {
-      const result = yield* commit(env, cell, row, {
+      const result = yield* commitOwn(env, cell, row, {
         hot: { status: next.to.status, before: next.to.before, owner: null, session: null },
         deadlineIn: next.timer === "disconnect_grace" ? env.settings.disconnectGrace : env.settings.reconnectWindow,
         outcome: { state: next.to.status, ...(next.reason === null ? {} : { reason: next.reason }) },
         rows: [entry(next.kind, row.incarnation, { reason: next.reason })]
       })
-      if (result._tag === "moved") continue
+      if (result === "moved") continue
     }
     cell.session = null
     cell.stopping = null

@@ -19,6 +19,7 @@ export const tellToStop: (
   const now = yield* Clock.currentTimeMillis
   const correlationId = env.newId()
   cell.stopping = correlationId
+  session.restrict()
   session.send({
     type: "control",
     app_id: row.appId,

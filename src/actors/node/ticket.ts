@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { Envelope } from "../../protocol/Envelope.ts"
-import type { ErrorFrame } from "../../protocol/Frames.ts"
+import type { ErrorFrame, Level } from "../../protocol/Frames.ts"
 import { isWeaker } from "../../protocol/Level.ts"
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { BoundKey } from "../../storage/NodeStore.ts"
@@ -11,6 +11,9 @@ import { PARENT_RETRY_MS, rejection } from "./rejection.ts"
 
 /** How far a parent's clock may be behind the database's for a key that it has changed since, milliseconds. */
 const KEY_SKEW_MS = 86_400_000
+
+/** What this version can enforce: a node is never admitted at a level that is only a name. */
+const STRONGEST: Level = "signed"
 
 export interface CheckedEnvelope {
   readonly parent: NodeRow | null
@@ -34,16 +37,20 @@ export const checkEnvelope: (
   env: NodeEnvironment,
   appId: string,
   parentId: string | null,
-  envelope: Envelope | null
+  envelope: Envelope | null,
+  floor: Level
 ) => Effect.Effect<CheckedEnvelope | ErrorFrame, StoreError> = Effect.fnUntraced(
-  function* (env, appId, parentId, envelope) {
+  function* (env, appId, parentId, envelope, floor) {
     const parent = parentId === null ? null : yield* persist(env.store.read(parentId))
     if (parentId !== null && parent === null) {
       return rejection(appId, "registration_failed", "its parent is not known yet", PARENT_RETRY_MS)
     }
     const level = envelope?.secLevel ?? "open"
-    if (isWeaker(level, env.settings.minLevel)) {
-      return rejection(appId, "level_too_weak", `this server takes no node below ${env.settings.minLevel}`)
+    if (isWeaker(STRONGEST, level)) {
+      return rejection(appId, "level_too_weak", `this version has no level ${level} yet; the strongest is ${STRONGEST}`)
+    }
+    if (isWeaker(level, floor)) {
+      return rejection(appId, "level_too_weak", `no node below ${floor} is admitted here`)
     }
     if (parent !== null && isWeaker(level, parent.level)) {
       return rejection(appId, "level_too_weak", `its parent is of level ${parent.level}: no child may be weaker`)

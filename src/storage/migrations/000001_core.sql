@@ -113,7 +113,7 @@ create table public.node_status (
 );
 
 create index node_status_due on public.node_status (state_deadline_at) where state_deadline_at is not null;
-create index node_status_owner on public.node_status (owner)
+create index node_status_owner on public.node_status (owner, app_id)
   where owner is not null and status in ('connected', 'running');
 
 -- Everything that happened to a node, append only, by the server's day of the append. The payload is a slice of the

@@ -33,7 +33,7 @@ export const readers = (stage: Stage): void => {
           rows: [
             statusEntry(node.appId, 1),
             statusEntry(node.appId, 3),
-            { ...statusEntry(node.appId, 2), kind: "refused" },
+            { ...statusEntry(node.appId, 2), seq: null, kind: "refused" },
             { ...statusEntry(node.appId, 5), incarnation: 2 }
           ]
         })
