@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
-import { WebSocket } from "ws"
+import type { WebSocket } from "ws"
 import type { Level } from "../src/protocol/Frames.ts"
 import { type Keypair, makeKeypair } from "../test/harness/Keypair.ts"
 import { RawNode } from "../test/harness/RawNode.ts"

@@ -52,9 +52,12 @@ export const parseJson = (text: string): unknown => {
   }
 }
 
-/** The fault of a text that was refused by the scan or is no object: JSON or not decides whether the socket closes. */
+/**
+ * The fault of a text that was refused by the scan or is no object: JSON or not decides whether the socket closes. The
+ * scan stops at the first fault, so that what follows a duplicate or a depth may still be no JSON.
+ */
 export const refuseText = (text: string, fault: ScanFault): FrameProblem =>
-  (fault === "syntax" || fault === "escape") && parseJson(text) === undefined
+  parseJson(text) === undefined
     ? { code: "bad_frame", message: "the message is not JSON", fatal: true }
     : problem(FAULTS[fault])
 

@@ -15,6 +15,8 @@ export type Sealing = "none" | "unchecked" | "checking" | "good" | "broken"
 /** A frame between its arrival and its release to an actor. */
 export interface Arrival {
   readonly content: Decoded | FrameProblem
+  /** As received. */
+  readonly text: string
   readonly bytes: number
   sealing: Sealing
   /** The key that it was, or is being, checked under. */
@@ -34,8 +36,8 @@ export class Arrivals {
     return this.#head
   }
 
-  push(content: Decoded | FrameProblem, bytes: number, sealing: Sealing): Arrival {
-    const arrival: Arrival = { content, bytes, sealing, key: null, next: null }
+  push(content: Decoded | FrameProblem, text: string, bytes: number, sealing: Sealing): Arrival {
+    const arrival: Arrival = { content, text, bytes, sealing, key: null, next: null }
     if (this.#tail === null) this.#head = arrival
     else this.#tail.next = arrival
     this.#tail = arrival
@@ -55,14 +57,9 @@ export const sealingOf = (text: string): Sealing =>
 /** The frame is JSON with a `sig` that is null or a string: the decoder has seen to it. */
 const isNullSeal = (text: string): boolean => (JSON.parse(text) as { readonly sig: unknown }).sig === null
 
-/** Verifies `text` under `key` on the thread pool; the owner's `release` is called later in any case. */
-export const check = (
-  arrival: Arrival,
-  text: string,
-  key: PublicKey | null,
-  owner: { readonly release: () => void }
-): void => {
-  const signed = splitSigned(text)
+/** Verifies its text under `key` on the thread pool; the owner's `release` is called later in any case. */
+export const check = (arrival: Arrival, key: PublicKey | null, owner: { readonly release: () => void }): void => {
+  const signed = splitSigned(arrival.text)
   arrival.sealing = "checking"
   arrival.key = key
   const settle = (valid: boolean) => {

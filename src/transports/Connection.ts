@@ -24,6 +24,8 @@ export interface Greeting {
  * - N4 before the first accepted registration: `strangerBytes`, `strangerMs`, nothing written (P16).
  * - N5 a frame that belongs to no session (`hello`, some errors) is signed on every v1 socket: nobody's level is known.
  * - N6 why the socket ended is decided once: by the peer, by silence, by us.
+ * - N8 refused frames close no socket that carries a node (PROTOCOL §3): beyond `errors` they are counted and no longer
+ *   answered. A socket without a node is closed at `strangerErrors`.
  */
 export class Connection implements SocketOwner, InboundOwner, Member {
   readonly hub: SocketHub
@@ -38,8 +40,8 @@ export class Connection implements SocketOwner, InboundOwner, Member {
   readonly #inbound: Inbound
   readonly #heartbeat: Heartbeat
   readonly #errors = new ErrorWindow()
-  /** Nodes whose use of the nonce is decided or under way. */
-  #used: Set<string> | null = null
+  /** Nodes whose registration here is decided or under way. */
+  #seen: Set<string> | null = null
   #asking = 0
   #registered = false
   #strangerBytes = 0
@@ -57,7 +59,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     this.gate = new ReadGate(socket, hub.limits, hub.budget)
     this.#socket = socket
     this.#inbound = new Inbound(this)
-    this.#inbound.place.inherit(hub.now())
+    this.#inbound.place.inherit()
     this.#heartbeat = new Heartbeat(socket)
     this.#emptySince = hub.now()
     hub.connections.add(this)
@@ -69,17 +71,17 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     return this.#asking
   }
 
-  get isLost(): boolean {
-    return this.#lost !== null
+  get lost(): LossCause | null {
+    return this.#lost
   }
 
-  /** Nodes that have used the nonce. */
+  /** Nodes that have registered here. */
   get nodesSeen(): number {
-    return this.#used?.size ?? 0
+    return this.#seen?.size ?? 0
   }
 
-  hasUsedNonce(appId: string): boolean {
-    return this.#used?.has(appId) ?? false
+  hasSeen(appId: string): boolean {
+    return this.#seen?.has(appId) ?? false
   }
 
   /** Whether a newer session of the same node lives on this socket. */
@@ -95,11 +97,12 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     if (isBinary) return this.#refuseSocket(errorFrame("bad_frame", "frames are text messages"), 1008)
     const bytes = data.length
     if (!this.#registered && !this.#mayStrangerSend(bytes)) return
-    const content = decodeClientFrame(data.toString("utf8"), bytes, this.dialect)
+    const text = data.toString("utf8")
+    const content = decodeClientFrame(text, bytes, this.dialect)
     const problem = isFrameProblem(content)
     this.hub.telemetry.framesReceived.add(problem ? "invalid" : content.frame.type)
     if (problem && content.fatal) return this.#refuseSocket(errorFrame(content.code, content.message), 1007)
-    this.#inbound.push(content, bytes)
+    this.#inbound.push(content, text, bytes)
   }
 
   onPeerClosing(): void {
@@ -138,13 +141,13 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     this.sessions.set(session.appId, session)
     if (session.previous === null) this.hub.sessions++
     this.#asking++
-    if (this.dialect === "v1") (this.#used ??= new Set()).add(session.appId)
+    ;(this.#seen ??= new Set()).add(session.appId)
   }
 
   /** The mailbox was full: as if it had not been tried. */
   onNotAsked(session: Session): void {
     this.#asking--
-    this.#used?.delete(session.appId)
+    this.#unsee(session)
     this.#restore(session)
   }
 
@@ -159,6 +162,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
 
   onAdmission(session: Session, admission: Admission): void {
     this.#asking--
+    session.isDecided = true
     if (admission._tag === "Rejected") this.#reject(session, admission.error)
     else {
       // Its actor has ended the older one, or never held it.
@@ -178,11 +182,26 @@ export class Connection implements SocketOwner, InboundOwner, Member {
 
   // From the inbound frames.
 
-  /** A refusal by the transport, counted: a peer that provokes too many of them is closed. */
+  /** N8: a refusal by the transport. */
   refuse(error: ErrorFrame): void {
     if (this.#lost !== null) return
-    this.#sendError(error)
-    this.#count()
+    const count = this.#count()
+    // Silence about a seq would let a later cumulative ack cover it.
+    const isOwed = error.seq !== undefined && this.dialect === "v1"
+    if (isOwed || count <= this.hub.limits.errors) this.#sendError(error)
+    else this.hub.telemetry.framesRefused.add(error.code)
+    this.#judge(count)
+  }
+
+  /** The nonce is spent for this node, as for one that its actor has ended: it needs another socket. */
+  onExpelled(session: Session, error: ErrorFrame): void {
+    if (this.#lost === null) {
+      this.#count()
+      session.send(error)
+    }
+    session.finish()
+    this.#forget(session)
+    if (this.sessions.size === 0 && this.#asking === 0) this.close(1008, error.code, "server")
   }
 
   /** The head waits, or nothing is left. */
@@ -203,7 +222,6 @@ export class Connection implements SocketOwner, InboundOwner, Member {
       if (now - this.#lostAt > 2 * limits.closeMs) this.#socket.terminate()
       return
     }
-    this.#inbound.place.sweep(now - limits.handshakeIdleMs)
     if (this.sessions.size === 0 && this.#inbound.isEmpty) {
       const most = this.#registered ? limits.desertedMs : limits.strangerMs
       if (now - this.#emptySince >= most) this.close(1008, "no node has registered on this socket in time", "server")
@@ -264,11 +282,16 @@ export class Connection implements SocketOwner, InboundOwner, Member {
   }
 
   #reject(session: Session, error: ErrorFrame): void {
-    if (error.retryable) this.#used?.delete(session.appId)
+    if (error.retryable) this.#unsee(session)
     session.send({ ...error, app_id: session.appId })
     session.finish()
     this.#restore(session)
-    this.#count()
+    this.#judge(this.#count())
+  }
+
+  /** It may register here as if for the first time. */
+  #unsee(session: Session): void {
+    if (session.previous === null) this.#seen?.delete(session.appId)
   }
 
   /** The session that this one would have replaced goes on, if there is one. */
@@ -279,10 +302,18 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     else this.#forget(session)
   }
 
-  #count(): void {
-    const { errorWindowMs, errors, strangerErrors } = this.hub.limits
-    const most = this.sessions.size > 0 ? errors : strangerErrors
-    if (this.#errors.add(this.hub.now(), errorWindowMs) >= most) this.close(1008, "too many refused frames", "server")
+  /** Refusals in the current window, this one included. */
+  #count(): number {
+    return this.#errors.add(this.hub.now(), this.hub.limits.errorWindowMs)
+  }
+
+  /** N8 */
+  #judge(count: number): void {
+    if (count < this.hub.limits.strangerErrors) return
+    for (const { isAccepted, previous } of this.sessions.values()) {
+      if (isAccepted || previous?.isAccepted === true) return
+    }
+    this.close(1008, "too many refused frames", "server")
   }
 
   #forget(session: Session): void {

@@ -1,7 +1,8 @@
 import { Deferred } from "effect"
 import type { IntentAnswer } from "../actors/NodeMessage.ts"
 import { decodeEnvelope, isEnvelopeProblem } from "../protocol/Envelope.ts"
-import type { DeclareFrame } from "../protocol/Frames.ts"
+import type { DeclareFrame, ErrorCode } from "../protocol/Frames.ts"
+import { levelProblem } from "./OfferedLevel.ts"
 import type { Session } from "./Session.ts"
 import { errorFrame } from "./SocketHub.ts"
 
@@ -15,11 +16,14 @@ export const declare = (session: Session, frame: DeclareFrame, answered: () => v
   const { hub } = session.owner
   const parent = session.appId
   const envelope = decodeEnvelope(frame.info)
-  if (isEnvelopeProblem(envelope)) {
-    session.send(errorFrame("registration_failed", `info: ${envelope.problem}`, { appId: parent }))
+  const refuse = (code: ErrorCode, message: string): true => {
+    session.send(errorFrame(code, message, { appId: parent }))
     answered()
     return true
   }
+  if (isEnvelopeProblem(envelope)) return refuse("registration_failed", `info: ${envelope.problem}`)
+  const problem = levelProblem(envelope.secLevel)
+  if (problem !== null) return refuse("level_too_weak", problem)
   const reply = Deferred.makeUnsafe<IntentAnswer>()
   const taken = hub.tell(envelope.appId, {
     _tag: "Declare",

@@ -1,3 +1,6 @@
+import { HoldBudget } from "./HoldBudget.ts"
+import type { SocketLimits } from "./SocketLimits.ts"
+
 /** Somebody who waits for a place: a socket before its upgrade, or a connection before a registration. */
 export interface Waiter {
   /** Its turn has come: it holds a place from now on, until it leaves. */
@@ -6,12 +9,22 @@ export interface Waiter {
   readonly refused: () => void
 }
 
-export interface HandshakeBounds {
-  readonly handshakes: number
-  readonly handshakeQueue: number
-  readonly handshakesPerTurn: number
-  readonly handshakeWaitMs: number
+/** An upgraded socket that keeps its place for its first registration. */
+export interface Resting {
+  /** It has lost its place: it said nothing for too long, or while others waited. */
+  readonly reclaimed: () => void
 }
+
+export type HandshakeBounds = Pick<
+  SocketLimits,
+  | "handshakes"
+  | "handshakeQueue"
+  | "handshakesPerTurn"
+  | "handshakeWaitMs"
+  | "handshakeIdleMs"
+  | "handshakeCrowdedMs"
+  | "verdictHoldMs"
+>
 
 /**
  * Admission of handshakes, so that ten thousand clients that come back at once do not stall the event loop (DESIGN §9).
@@ -20,6 +33,9 @@ export interface HandshakeBounds {
  * - H3 at most `handshakesPerTurn` are admitted in one turn of the event loop.
  * - H4 at most `handshakeQueue` upgrades wait, none longer than `handshakeWaitMs`. Registrations wait without a bound of
  *   their own: each belongs to an admitted socket, that is not read meanwhile.
+ * - H5 an upgraded socket that has sent nothing rests on its place for `handshakeIdleMs`, and for `handshakeCrowdedMs`
+ *   only when others wait: strangers can't keep nodes out by saying nothing.
+ * - H6 registrations that wait hold verdicts back; upgrades, that may be anybody's, do so for a bounded time.
  */
 export class Handshakes {
   readonly #bounds: HandshakeBounds
@@ -27,6 +43,10 @@ export class Handshakes {
   /** Insertion-ordered, with the time of entry. */
   readonly #registrations = new Map<Waiter, number>()
   readonly #upgrades = new Map<Waiter, number>()
+  readonly #resting = new Map<Resting, number>()
+  readonly #hold: HoldBudget
+  /** When an upgrade was last known to have waited long. */
+  #crowdedAt = Number.NEGATIVE_INFINITY
   #held = 0
   #thisTurn = 0
   #turn = false
@@ -34,6 +54,7 @@ export class Handshakes {
   constructor(bounds: HandshakeBounds, now: () => number) {
     this.#bounds = bounds
     this.#now = now
+    this.#hold = new HoldBudget(bounds.verdictHoldMs, now())
   }
 
   /** Places held. */
@@ -41,9 +62,19 @@ export class Handshakes {
     return this.#held
   }
 
-  /** Who waits: while anybody does, silence is no verdict (PROTOCOL §7). */
   get waiting(): number {
     return this.#registrations.size + this.#upgrades.size
+  }
+
+  /**
+   * H6: those who may be nodes coming back; while there are any, silence is no verdict (PROTOCOL §7). Upgrades count from
+   * when they have waited for long, and as at least one for `handshakeIdleMs` after that: the last have yet to register.
+   */
+  get comingBack(): number {
+    const now = this.#now()
+    const crowded = this.#isCrowded(now) || now - this.#crowdedAt < this.#bounds.handshakeIdleMs
+    const held = this.#hold.ask(crowded, now)
+    return this.#registrations.size + (held ? Math.max(1, this.#upgrades.size) : 0)
   }
 
   /** Takes a place at once, or waits for one. False: the queue is full, and the waiter will hear nothing. */
@@ -65,20 +96,35 @@ export class Handshakes {
     this.#registrations.delete(waiter)
   }
 
+  /** H5: whoever holds a place and has sent nothing yet. */
+  rest(resting: Resting): void {
+    this.#resting.set(resting, this.#now())
+  }
+
+  /** It rests no longer; it still holds its place. */
+  stir(resting: Resting): void {
+    this.#resting.delete(resting)
+  }
+
   /** Gives a place back. */
   leave(): void {
     this.#held--
     if (this.waiting > 0) this.#schedule()
   }
 
-  /** Refuses those who have waited too long. */
+  /** Refuses those who have waited too long, takes back the places of those who say nothing. */
   sweep(): void {
-    const oldest = this.#now() - this.#bounds.handshakeWaitMs
+    const now = this.#now()
+    // The budget is to be asked often, whether or not anybody else wants to know.
+    void this.comingBack
+    const oldest = now - this.#bounds.handshakeWaitMs
     for (const [waiter, since] of this.#upgrades) {
       if (since > oldest) break
       this.#upgrades.delete(waiter)
       waiter.refused()
     }
+    this.#reclaim(now, this.#bounds.handshakeIdleMs)
+    if (this.waiting > 0) this.#schedule()
   }
 
   /** Refuses everybody who waits for an upgrade. */
@@ -90,6 +136,24 @@ export class Handshakes {
 
   #mayAdmit(): boolean {
     return this.#held < this.#bounds.handshakes && this.#thisTurn < this.#bounds.handshakesPerTurn
+  }
+
+  #isCrowded(now: number): boolean {
+    const oldest = this.#upgrades.values().next()
+    if (oldest.done === true || now - oldest.value < this.#bounds.handshakeCrowdedMs) return false
+    this.#crowdedAt = now
+    return true
+  }
+
+  /** H5: those first who have said nothing for the longest time. */
+  #reclaim(now: number, idleMs: number, most = this.#resting.size): void {
+    let left = most
+    for (const [resting, since] of this.#resting) {
+      if (left-- <= 0 || now - since < idleMs) return
+      this.#resting.delete(resting)
+      this.#held--
+      resting.reclaimed()
+    }
   }
 
   #admit(waiter: Waiter): void {
@@ -108,6 +172,13 @@ export class Handshakes {
   readonly #nextTurn = (): void => {
     this.#turn = false
     this.#thisTurn = 0
+    if (this.waiting > 0) {
+      const now = this.#now()
+      // Before the oldest of them is admitted.
+      this.#isCrowded(now)
+      const missing = Math.min(this.waiting, this.#bounds.handshakesPerTurn) + this.#held - this.#bounds.handshakes
+      this.#reclaim(now, this.#bounds.handshakeCrowdedMs, missing)
+    }
     while (this.#mayAdmit()) {
       const queue = this.#registrations.size > 0 ? this.#registrations : this.#upgrades
       const next = queue.keys().next()

@@ -1,12 +1,13 @@
 import { importPublicKey } from "../actors/Ed25519.ts"
 import type { LossCause } from "../actors/SessionPort.ts"
-import { type FrameProblem, isFrameProblem } from "../protocol/FrameDecoder.ts"
+import { type FrameProblem, isFrameProblem, peekAppId } from "../protocol/FrameDecoder.ts"
 import type {
   ControlResultFrame,
   Decoded,
   DeclareFrame,
   DisconnectFrame,
   ErrorCode,
+  ErrorFrame,
   MessageFrame,
   SubscribeFrame
 } from "../protocol/Frames.ts"
@@ -21,9 +22,12 @@ import { errorFrame } from "./SocketHub.ts"
 /** The socket whose frames these are. */
 export interface InboundOwner extends Registrar {
   readonly gate: ReadGate
-  readonly isLost: boolean
+  /** Why the socket is gone, or null. */
+  readonly lost: LossCause | null
   /** Registrations under way. */
   readonly asking: number
+  /** One node's session ends by our own decision; its actor has been told. */
+  readonly onExpelled: (session: Session, error: ErrorFrame) => void
   /** The head waits, or nothing is left. */
   readonly onReleased: (isEmpty: boolean) => void
 }
@@ -33,6 +37,18 @@ type SessionFrame = MessageFrame | DisconnectFrame | ControlResultFrame | Declar
 const isRegistration = (decoded: Decoded): decoded is Decoded<RegistrationFrame> =>
   decoded.frame.type === "register" || decoded.frame.type === "re_register"
 
+/** What only an accepted session may send, and only for its own incarnation. */
+type AcceptedFrame = ControlResultFrame | DeclareFrame | SubscribeFrame
+
+const unfit = (session: Session, frame: AcceptedFrame): readonly [ErrorCode, string] | null => {
+  if (session.incarnation === null) return ["not_registered", `${frame.type} after registered has come`]
+  if (frame.incarnation !== session.incarnation)
+    return ["superseded", `this session is of incarnation ${session.incarnation}`]
+  return session.isRestricted && frame.type !== "control_result"
+    ? ["terminal", `this node was told to stop: there is no ${frame.type} for it any more`]
+    : null
+}
+
 const seqOf = (frame: SessionFrame): number | undefined =>
   frame.type === "message" ? frame.header.seq : frame.type === "disconnect" ? frame.seq : undefined
 
@@ -41,6 +57,8 @@ const seqOf = (frame: SessionFrame): number | undefined =>
  * - N1 frames reach their actors in the order in which they arrived, whenever their verification completes.
  * - N2 no frame that arrived is dropped while its node's actor may take it: a full mailbox stops the reading (P17).
  * - N3 every session that was asked for gets one `SocketLost`, after all of its frames, unless its actor ended it.
+ * - N7 nothing is answered about a seq, nor taken by an actor, that is not proven to be its node's: a frame of a signed
+ *   session that does not verify ends that session, whose later acks could otherwise cover the frame that was meant.
  */
 export class Inbound {
   readonly place: Place
@@ -57,11 +75,11 @@ export class Inbound {
     return this.#arrivals.head === null
   }
 
-  push(content: Decoded | FrameProblem, bytes: number): void {
+  push(content: Decoded | FrameProblem, text: string, bytes: number): void {
     const owner = this.#owner
     owner.gate.take(bytes)
-    if (isFrameProblem(content) || owner.dialect === "legacy") this.#arrivals.push(content, bytes, "none")
-    else this.#checkEarly(content, this.#arrivals.push(content, bytes, "unchecked"))
+    if (owner.dialect === "legacy") this.#arrivals.push(content, text, bytes, "none")
+    else this.#checkEarly(this.#arrivals.push(content, text, bytes, "unchecked"))
     this.release()
   }
 
@@ -100,30 +118,45 @@ export class Inbound {
   }
 
   /** Starts a verification where the key is known, so that the thread pool works while the head waits. */
-  #checkEarly(decoded: Decoded, arrival: Arrival): void {
-    if (isRegistration(decoded)) {
-      arrival.sealing = sealingOf(decoded.raw)
-      if (arrival.sealing !== "none") check(arrival, decoded.raw, importPublicKey(keyOf(decoded.frame)), this)
+  #checkEarly(arrival: Arrival): void {
+    const { content } = arrival
+    if (!isFrameProblem(content) && isRegistration(content)) {
+      arrival.sealing = sealingOf(content.raw)
+      if (arrival.sealing !== "none") check(arrival, importPublicKey(keyOf(content.frame)), this)
       return
     }
-    const key = this.#owner.sessions.get(decoded.frame.app_id)?.key ?? null
-    if (key !== null) check(arrival, decoded.raw, key, this)
+    const key = this.#sessionOf(arrival)?.key ?? null
+    if (key !== null) check(arrival, key, this)
+  }
+
+  #sessionOf({ content, text }: Arrival): Session | undefined {
+    const appId = isFrameProblem(content) ? (content.appId ?? peekAppId(text)) : content.frame.app_id
+    return appId === null ? undefined : this.#owner.sessions.get(appId)
   }
 
   /** False: it stays at the head. */
   #dispatch(arrival: Arrival): boolean {
     const { content } = arrival
     if (arrival.sealing === "checking") return false
-    if (isFrameProblem(content)) return this.#refuse(arrival, content.code, content.message, content.appId, content.seq)
+    if (isFrameProblem(content)) return this.#refuseProblem(content, arrival)
     return isRegistration(content)
       ? this.#register(content, arrival)
       : this.#deliver(content as Decoded<SessionFrame>, arrival)
   }
 
+  #refuseProblem(problem: FrameProblem, arrival: Arrival): boolean {
+    const session = this.#sessionOf(arrival)
+    const seal = session === undefined ? "good" : this.#sealOf(session, arrival)
+    if (seal === "pending") return false
+    if (seal === "broken") return this.#expel(session!, arrival)
+    const seq = this.#mayName(session) ? problem.seq : undefined
+    return this.#refuse(arrival, problem.code, problem.message, session?.appId ?? problem.appId, seq)
+  }
+
   #register(decoded: Decoded<RegistrationFrame>, arrival: Arrival): boolean {
     const owner = this.#owner
-    const { gate, hub, sessions } = owner
-    if (owner.isLost) return this.#done(arrival)
+    const { hub, sessions } = owner
+    if (owner.lost !== null) return this.#done(arrival)
     const current = sessions.get(decoded.frame.app_id)
     const problem = registrationProblem(owner, decoded.frame, arrival)
     if (problem !== null) {
@@ -132,10 +165,7 @@ export class Inbound {
       return this.#done(arrival)
     }
     const mayAsk = current?.isAsking !== true && owner.asking < hub.limits.registrationsPerSocket
-    if (!mayAsk || !this.place.take()) {
-      gate.pause("admission")
-      return false
-    }
+    if (!mayAsk || !this.place.take()) return this.#await()
     if (!askAdmission(owner, decoded, arrival)) return this.#block()
     this.place.pass()
     return this.#done(arrival)
@@ -145,20 +175,16 @@ export class Inbound {
     const { hub, sessions } = this.#owner
     const { frame } = decoded
     const session = sessions.get(frame.app_id)
-    const refuse = (code: ErrorCode, message: string) =>
-      this.#refuse(arrival, code, message, frame.app_id, seqOf(frame))
-    if (session === undefined)
-      return refuse("not_registered", "this node has no session on this socket: register first")
-    if (session.key !== null) {
-      if (arrival.key !== session.key && arrival.key?.text !== session.key.text) {
-        check(arrival, decoded.raw, session.key, this)
-        return false
-      }
-      if (arrival.sealing !== "good") {
-        hub.telemetry.badSignatures.add()
-        return refuse("bad_signature", "the signature does not verify under the key of this node's session")
-      }
+    if (session === undefined) {
+      const seq = this.#mayName(session) ? seqOf(frame) : undefined
+      const message = "this node has no session on this socket: register first"
+      return this.#refuse(arrival, "not_registered", message, frame.app_id, seq)
     }
+    // Which of the two sessions it belongs to is decided by the answer to the newer one's registration.
+    if (session.previous !== null) return this.#await()
+    const seal = this.#sealOf(session, arrival)
+    if (seal === "pending") return false
+    if (seal === "broken") return this.#expel(session, arrival)
     switch (frame.type) {
       case "message":
       case "disconnect": {
@@ -168,17 +194,60 @@ export class Inbound {
         session.takeBack(arrival.bytes)
         return this.#block()
       }
+      case "control_result":
+      case "declare":
+      case "subscribe": {
+        const refusal = unfit(session, frame)
+        return refusal === null
+          ? this.#serve(session, frame, decoded, arrival)
+          : this.#refuse(arrival, ...refusal, frame.app_id)
+      }
+    }
+  }
+
+  #serve(session: Session, frame: AcceptedFrame, decoded: Decoded, arrival: Arrival): boolean {
+    switch (frame.type) {
       case "control_result": {
         const result = decoded as Decoded<ControlResultFrame>
-        if (!hub.tell(frame.app_id, { _tag: "ControlResult", session, decoded: result })) return this.#block()
-        return this.#done(arrival)
+        const taken = this.#owner.hub.tell(frame.app_id, { _tag: "ControlResult", session, decoded: result })
+        return taken ? this.#done(arrival) : this.#block()
       }
       case "declare":
-        if (!session.isAccepted) return refuse("not_registered", "declare after registered has come")
         return declare(session, frame, () => this.#owner.settled(1, arrival.bytes)) || this.#block()
-      case "subscribe":
-        return refuse("unavailable", "subscribe arrives with a later version of this server")
+      case "subscribe": {
+        const message = "subscribe arrives with a later version of this server"
+        return this.#refuse(arrival, "unavailable", message, frame.app_id)
+      }
     }
+  }
+
+  #sealOf(session: Session, arrival: Arrival): "pending" | "good" | "broken" {
+    const { key } = session
+    if (key === null) return "good"
+    if (arrival.key !== key && arrival.key?.text !== key.text) {
+      check(arrival, key, this)
+      return "pending"
+    }
+    return arrival.sealing === "good" ? "good" : "broken"
+  }
+
+  /** N7: an answer without a session is signed all the same, and would pass as one about a session elsewhere. */
+  #mayName(session: Session | undefined): boolean {
+    return session !== undefined || this.#owner.dialect === "legacy"
+  }
+
+  /** N7, N3: behind what was taken of it already. */
+  #expel(session: Session, arrival: Arrival): boolean {
+    const { appId } = session
+    const { hub, lost } = this.#owner
+    if (!session.isDecided) return this.#await()
+    if (!hub.tell(appId, { _tag: "SocketLost", session, cause: lost ?? "server" })) return this.#block()
+    hub.telemetry.badSignatures.add()
+    const message =
+      "a frame does not verify under the key of this node's session, which has ended: register again on another " +
+      "socket, and send again what was not acked"
+    this.#owner.onExpelled(session, errorFrame("bad_signature", message, { appId }))
+    return this.#done(arrival)
   }
 
   #refuse(arrival: Arrival, code: ErrorCode, message: string, appId?: string, seq?: number): true {
@@ -190,6 +259,12 @@ export class Inbound {
   #done(arrival: Arrival): true {
     this.#owner.gate.give(1, arrival.bytes)
     return true
+  }
+
+  /** Until a registration on this socket is answered. */
+  #await(): false {
+    this.#owner.gate.pause("admission")
+    return false
   }
 
   #block(): false {

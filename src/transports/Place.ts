@@ -1,14 +1,13 @@
-import type { Handshakes, Waiter } from "./Handshakes.ts"
+import type { Handshakes, Resting, Waiter } from "./Handshakes.ts"
 
 /**
  * A connection's place among the handshakes: first the one that its upgrade held, for a short while, then one for each
  * registration, until its answer. Held at most once.
  */
-export class Place implements Waiter {
+export class Place implements Waiter, Resting {
   readonly #handshakes: Handshakes
   readonly #owner: { readonly release: () => void }
-  #state: "none" | "inherited" | "waiting" | "held" = "none"
-  #since = 0
+  #state: "none" | "resting" | "waiting" | "held" = "none"
 
   constructor(handshakes: Handshakes, owner: { readonly release: () => void }) {
     this.#handshakes = handshakes
@@ -16,14 +15,17 @@ export class Place implements Waiter {
   }
 
   /** The upgrade's place: the first registration follows at once, as a rule. */
-  inherit(now: number): void {
-    this.#state = "inherited"
-    this.#since = now
+  inherit(): void {
+    this.#state = "resting"
+    this.#handshakes.rest(this)
   }
 
   /** True: held. False: waits, and the owner's `release` is called when its turn comes. */
   take(): boolean {
-    if (this.#state === "none") {
+    if (this.#state === "resting") {
+      this.#state = "held"
+      this.#handshakes.stir(this)
+    } else if (this.#state === "none") {
       this.#state = "waiting"
       this.#handshakes.enter(this, "registration")
     }
@@ -31,7 +33,7 @@ export class Place implements Waiter {
   }
 
   get isHeld(): boolean {
-    return this.#state === "inherited" || this.#state === "held"
+    return this.#state === "held"
   }
 
   /** Whoever took it over gives it back. */
@@ -48,13 +50,13 @@ export class Place implements Waiter {
     this.#state = "none"
   }
 
-  /** A socket that sends nothing must not keep others waiting. */
-  sweep(before: number): void {
-    if (this.#state === "inherited" && this.#since <= before) this.close()
+  reclaimed(): void {
+    this.#state = "none"
   }
 
   close(): void {
-    if (this.isHeld) this.#handshakes.leave()
+    if (this.#state === "resting") this.#handshakes.stir(this)
+    if (this.#state === "resting" || this.#state === "held") this.#handshakes.leave()
     else if (this.#state === "waiting") this.#handshakes.forget(this)
     this.#state = "none"
   }

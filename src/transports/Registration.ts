@@ -4,6 +4,7 @@ import { decodeEnvelope, type Envelope, isEnvelopeProblem } from "../protocol/En
 import type { Decoded, ErrorFrame, Level, RegisterFrame, ReRegisterFrame } from "../protocol/Frames.ts"
 import { isWeaker } from "../protocol/Level.ts"
 import type { Arrival } from "./Arrivals.ts"
+import { levelProblem } from "./OfferedLevel.ts"
 import { Session, type SessionOwner } from "./Session.ts"
 import { errorFrame, type SocketHub } from "./SocketHub.ts"
 
@@ -16,9 +17,9 @@ export interface Registrar extends SessionOwner {
   /** Of this socket's `hello`. */
   readonly nonce: string
   readonly sessions: Map<string, Session>
-  /** Nodes that have used the nonce. */
+  /** Nodes that have registered here, in v1 by using the nonce. */
   readonly nodesSeen: number
-  readonly hasUsedNonce: (appId: string) => boolean
+  readonly hasSeen: (appId: string) => boolean
   readonly refuse: (error: ErrorFrame) => void
   readonly onAsking: (session: Session) => void
   /** The mailbox was full: as if it had not been tried. */
@@ -42,7 +43,7 @@ export const negotiatePing = (hub: Pick<SocketHub, "limits" | "pingInterval">, a
 
 /**
  * What stands between a registration and its actor, in this order: level floor, signature under the frame's own key,
- * the pinned server key, the nonce of this socket's `hello`, single use (PROTOCOL §3, §4; docs/decisions/0101). Null:
+ * the pinned server key, the nonce of this socket's `hello`, single use (PROTOCOL §3, §4; docs/decisions/0020). Null:
  * it may go on.
  */
 export const registrationProblem = (
@@ -69,7 +70,7 @@ export const registrationProblem = (
   if (frame.nonce !== nonce) {
     return errorFrame("registration_failed", "nonce is not the one of this socket's hello", { appId })
   }
-  if (registrar.hasUsedNonce(appId)) {
+  if (registrar.hasSeen(appId)) {
     return errorFrame("registration_failed", "this node has used this socket's nonce: open another socket", { appId })
   }
   return null
@@ -77,7 +78,7 @@ export const registrationProblem = (
 
 const tooWeak = ({ dialect, floor, hub }: Registrar): string =>
   floor !== hub.minLevel
-    ? "this request came through a proxy, and level open is for direct connections to a loopback listener: sign the frames"
+    ? "this request came through a proxy or from another site's page, and level open is for direct connections to a loopback listener: sign the frames"
     : dialect === "legacy"
       ? `this server takes no node below level ${floor}: use a client of protocol version 1 (subprotocol trails.v1)`
       : `this server takes no node below level ${floor}: sign every frame, sig being its last member`
@@ -90,23 +91,27 @@ const lateAdmission = (appId: string): Admission => ({
 const envelopeOf = (frame: RegistrationFrame): Envelope | ErrorFrame | null => {
   if (frame.type !== "register" || frame.info === undefined) return null
   const envelope = decodeEnvelope(frame.info)
-  return isEnvelopeProblem(envelope)
-    ? errorFrame("registration_failed", `info: ${envelope.problem}`, { appId: frame.app_id })
-    : envelope
+  if (isEnvelopeProblem(envelope)) {
+    return errorFrame("registration_failed", `info: ${envelope.problem}`, { appId: frame.app_id })
+  }
+  const problem = levelProblem(envelope.secLevel)
+  return problem === null ? envelope : errorFrame("level_too_weak", problem, { appId: frame.app_id })
 }
 
 const isError = (value: Envelope | ErrorFrame | null): value is ErrorFrame => value !== null && "retryable" in value
 
 const messageFor = (
   session: Session,
+  floor: Level,
   decoded: Decoded<RegistrationFrame>,
   envelope: Envelope | null,
   reply: Deferred.Deferred<Admission>
 ): NodeMessage => {
-  const verified = session.isSigned
+  // The floor goes along: a signature by any key lifts a frame above it here, only the actor knows the node's level.
+  const common = { session, verified: session.isSigned, floor, reply }
   return decoded.frame.type === "register"
-    ? { _tag: "Register", session, decoded: decoded as Decoded<RegisterFrame>, verified, envelope, reply }
-    : { _tag: "ReRegister", session, decoded: decoded as Decoded<ReRegisterFrame>, verified, reply }
+    ? { _tag: "Register", decoded: decoded as Decoded<RegisterFrame>, envelope, ...common }
+    : { _tag: "ReRegister", decoded: decoded as Decoded<ReRegisterFrame>, ...common }
 }
 
 /**
@@ -122,7 +127,7 @@ export const askAdmission = (registrar: Registrar, decoded: Decoded<Registration
   const key = arrival.sealing === "good" ? arrival.key : null
   const problem = isError(envelope)
     ? envelope
-    : registrar.nodesSeen >= hub.limits.nodesPerSocket
+    : registrar.nodesSeen >= hub.limits.nodesPerSocket && !registrar.hasSeen(appId)
       ? errorFrame("overloaded", "this socket has registered its share of nodes: open another one", { appId })
       : null
   if (problem !== null) {
@@ -134,7 +139,7 @@ export const askAdmission = (registrar: Registrar, decoded: Decoded<Registration
   const session = new Session(registrar, appId, key, ping, registrar.sessions.get(appId) ?? null)
   const reply = Deferred.makeUnsafe<Admission>()
   registrar.onAsking(session)
-  if (!hub.tell(appId, messageFor(session, decoded, isError(envelope) ? null : envelope, reply))) {
+  if (!hub.tell(appId, messageFor(session, registrar.floor, decoded, isError(envelope) ? null : envelope, reply))) {
     registrar.onNotAsked(session)
     return false
   }

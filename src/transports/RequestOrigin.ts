@@ -3,6 +3,8 @@ import type { SettingsShape } from "../Settings.ts"
 /** The part of a request that the rules below look at; `http.IncomingMessage` is one. */
 export interface OriginRequest {
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  /** Names and values in turn, as received: `headers` keeps the first of several Hosts only. */
+  readonly rawHeaders?: ReadonlyArray<string>
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
@@ -13,13 +15,18 @@ export interface OriginProblem {
   readonly message: string
 }
 
-const FORWARDING = /^(?:x-forwarded-.*|forwarded|via|x-real-ip)$/
+const FORWARDING =
+  /^(?:x-forwarded-.*|forwarded|via|x-real-ip|x-client-ip|x-original-host|x-envoy-external-address|cf-connecting-ip|true-client-ip)$/
 
 /** Whether a proxy says that it stands in between. */
-export const isForwarded = (request: OriginRequest): boolean => {
+const isForwarded = (request: OriginRequest): boolean => {
   for (const name in request.headers) if (FORWARDING.test(name)) return true
   return false
 }
+
+/** Whether the request comes through a proxy, or from a page of another site, as far as its headers tell. */
+export const isIndirect = (request: OriginRequest): boolean =>
+  isForwarded(request) || request.headers["sec-fetch-site"] === "cross-site"
 
 /** 127.0.0.0/8, ::1 and the former mapped into IPv6, as `socket.remoteAddress` writes them. */
 export const isLoopbackAddress = (address: string | undefined): boolean =>
@@ -37,6 +44,13 @@ const isLoopbackName = (name: string): boolean =>
 const isPublicName = (name: string, publicUrl: string | null): boolean =>
   publicUrl !== null && new URL(publicUrl).hostname.replace(/^\[|\]$/g, "") === name
 
+/** What two Hosts mean is each reader's own choice, a proxy's before us among them. */
+const hasSeveralHosts = ({ rawHeaders = [] }: OriginRequest): boolean => {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]!.toLowerCase() === "host") hosts++
+  return hosts > 1
+}
+
 const single = (header: string | ReadonlyArray<string> | undefined): string | null =>
   typeof header === "string" ? header : null
 
@@ -46,9 +60,9 @@ const single = (header: string | ReadonlyArray<string> | undefined): string | nu
  * sends with an upgrade, must be on the allow list; other clients send none.
  */
 export const originProblem = (request: OriginRequest, settings: OriginSettings): OriginProblem | null => {
-  const host = single(request.headers.host)
+  const host = hasSeveralHosts(request) ? null : single(request.headers.host)
   const name = host === null ? null : hostName(host)
-  if (name === null) return { status: 421, message: "the request needs one valid Host header" }
+  if (name === null) return { status: 421, message: "the request needs one valid Host header, and only one" }
   if (settings.loopback && !isLoopbackName(name) && !isPublicName(name, settings.publicUrl)) {
     return {
       status: 421,
@@ -67,10 +81,10 @@ export const originProblem = (request: OriginRequest, settings: OriginSettings):
 
 /**
  * Whether the loopback privileges of `open` hold (PROTOCOL §4, §9): the listener is bound to loopback, the peer is on
- * this machine, and no proxy stands in between.
+ * this machine, and neither a proxy nor a foreign page stands in between.
  */
 export const isTrustedLoopback = (request: OriginRequest, settings: OriginSettings): boolean =>
   settings.loopback &&
   isLoopbackAddress(request.socket.remoteAddress) &&
-  !isForwarded(request) &&
+  !isIndirect(request) &&
   originProblem(request, settings) === null

@@ -26,7 +26,7 @@ type Requirements = ActorSystem | AdminKey | AuditLog | NodeQueries | Readiness 
 
 /**
  * The REST API as a listener for `node:http`, beside which upgrades go their own way. Every request takes the same
- * steps: route, query, principal, body, seal (signature over the body, nonce, audit), handler. Requests under way end
+ * steps: route, query, origin, principal, body, seal (signature over the body, nonce, audit), handler. Requests under way end
  * with the scope.
  */
 export const makeRestHandler: (
@@ -51,6 +51,9 @@ export const makeRestHandler: (
     const { params, route } = match
     const query = readQuery(route, new URLSearchParams(search.join("?")))
     if (query instanceof Problem) return yield* query
+    // A page that rebinds its own name to this address could read figures and reasons as well as rows. Only a probe by
+    // HTTP/1.0 names no host at all; no browser leaves it out.
+    if (route.access !== "public" || request.headers.host !== undefined) yield* access.guard(request)
     const common = { params, query, authority: request.headers.host ?? null }
     if (route.access === "public")
       return yield* route.handle({ ...common, principal: { actor: "anonymous" }, body: null })

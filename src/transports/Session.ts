@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import type { PublicKey } from "../actors/Ed25519.ts"
 import type { SessionPort } from "../actors/SessionPort.ts"
-import type { Dialect, ErrorFrame, ServerFrame } from "../protocol/Frames.ts"
+import type { Dialect, ErrorFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
 import { sealFrame, type SocketHub } from "./SocketHub.ts"
 
 /** The socket's side of a session. */
@@ -32,7 +32,12 @@ export class Session implements SessionPort {
   readonly pingIntervalMs: number
   /** The session of the same node on the same socket that this one replaces, until that is decided. */
   previous: Session | null
-  #text: string | null = null
+  /** Its registration has been answered, and its socket knows. */
+  isDecided = false
+  /** What `registered` says; null until it has been sent. */
+  incarnation: number | null = null
+  #registered: { readonly text: string; readonly frame: RegisteredFrame } | null = null
+  #restricted = false
   #frames = 0
   #bytes = 0
   #state: "asking" | "accepted" | "ended" = "asking"
@@ -80,9 +85,14 @@ export class Session implements SessionPort {
     return this.#state === "ended"
   }
 
+  /** It is for stopping only (PROTOCOL §4). */
+  get isRestricted(): boolean {
+    return this.#restricted
+  }
+
   seal(frame: ServerFrame): string {
     const text = sealFrame(this.owner.hub, frame, this.isSigned)
-    if (frame.type === "registered") this.#text = text
+    if (frame.type === "registered") this.#registered = { text, frame }
     return text
   }
 
@@ -95,15 +105,22 @@ export class Session implements SessionPort {
 
   sendSealed(text: string): void {
     if (this.isEnded) return
-    if (text === this.#text) {
+    if (text === this.#registered?.text) {
       // Before the client can answer to it: from `registered` on it may use the limits that it grants.
-      this.#text = null
+      const { incarnation, only } = this.#registered.frame
+      this.#registered = null
       if (this.#state === "asking") {
         this.#state = "accepted"
+        this.incarnation = incarnation
+        if (only !== undefined) this.restrict()
         this.owner.onAccepted(this)
       }
     }
     this.owner.write(text)
+  }
+
+  restrict(): void {
+    this.#restricted = true
   }
 
   settle(frames: number, bytes: number): void {
@@ -139,7 +156,7 @@ export class Session implements SessionPort {
   finish(): void {
     if (this.isEnded) return
     this.#state = "ended"
-    this.#text = null
+    this.#registered = null
     this.settle(this.#frames, this.#bytes)
   }
 }

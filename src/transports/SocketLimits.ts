@@ -9,8 +9,11 @@ export interface SocketLimits {
   readonly handshakesPerTurn: number
   /** Longest wait for admission, then 503. */
   readonly handshakeWaitMs: number
-  /** How long an upgraded socket that sends nothing keeps its place among the handshakes. */
+  /** How long an upgraded socket that sends nothing keeps its place among the handshakes; the second, when others wait. */
   readonly handshakeIdleMs: number
+  readonly handshakeCrowdedMs: number
+  /** How long upgrades that wait, and may be anybody's, hold back verdicts in a row. */
+  readonly verdictHoldMs: number
   /** What a socket may send before its first accepted registration, and how long it may take (P16). */
   readonly strangerBytes: number
   readonly strangerMs: number
@@ -29,7 +32,10 @@ export interface SocketLimits {
   readonly processBytes: number
   /** Bytes that wait for a peer that does not read; beyond, the socket is closed. */
   readonly outboundBytes: number
-  /** Error frames within `errorWindowMs` before the socket is closed: without and with a registered node. */
+  /**
+   * Refused frames within `errorWindowMs`: beyond, a socket without a registered node is closed, and one with a node is
+   * answered no more.
+   */
   readonly strangerErrors: number
   readonly errors: number
   readonly errorWindowMs: number
@@ -54,6 +60,8 @@ export const SOCKET_LIMITS: SocketLimits = {
   handshakesPerTurn: 32,
   handshakeWaitMs: 30_000,
   handshakeIdleMs: 1000,
+  handshakeCrowdedMs: 200,
+  verdictHoldMs: 60_000,
   strangerBytes: 64 * KIB,
   strangerMs: 10_000,
   desertedMs: 60_000,
@@ -65,7 +73,7 @@ export const SOCKET_LIMITS: SocketLimits = {
   processBytes: 256 * MIB,
   outboundBytes: 4 * MIB,
   strangerErrors: 32,
-  // A window of frames in flight to a session that has just ended is refused one by one: that is no attack.
+  // A window of frames in flight to a session that has just ended is refused one by one: each deserves its answer.
   errors: 2048,
   errorWindowMs: 60_000,
   pingMinMs: 1000,

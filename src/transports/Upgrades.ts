@@ -6,7 +6,7 @@ import { isWeaker } from "../protocol/Level.ts"
 import type { SettingsShape } from "../Settings.ts"
 import { Connection } from "./Connection.ts"
 import type { Waiter } from "./Handshakes.ts"
-import { isForwarded, originProblem } from "./RequestOrigin.ts"
+import { isIndirect, originProblem } from "./RequestOrigin.ts"
 import type { SocketHub } from "./SocketHub.ts"
 import type { SocketLimits } from "./SocketLimits.ts"
 import { TrailsSocket } from "./TrailsSocket.ts"
@@ -33,11 +33,11 @@ export const dialectOf = (offer: string | undefined): Dialect | Refused => {
 }
 
 /**
- * The level that may register here. Behind a proxy a loopback listener is open to whoever reaches the proxy: the
- * privileges of `open` do not hold there (PROTOCOL §4).
+ * The level that may register here. Behind a proxy a loopback listener is open to whoever reaches the proxy, and a browser
+ * lends itself to foreign pages: the privileges of `open` do not hold there (PROTOCOL §4).
  */
 const floorOf = (request: IncomingMessage, { loopback, minLevel }: UpgradeSettings): Level =>
-  loopback && isForwarded(request) && isWeaker(minLevel, "signed") ? "signed" : minLevel
+  loopback && isIndirect(request) && isWeaker(minLevel, "signed") ? "signed" : minLevel
 
 interface Outcomes {
   readonly admitted: () => void

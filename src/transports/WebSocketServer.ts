@@ -40,7 +40,10 @@ export class WebSocketServer extends Context.Service<
   WebSocketServer,
   {
     readonly stats: () => WebSocketStats
-    /** Handshakes that wait for admission: while there are any, silence is no verdict (PROTOCOL §7). */
+    /**
+     * Handshakes that wait for admission and may be those of nodes that come back: while there are any, silence is no
+     * verdict (PROTOCOL §7). Strangers count for a bounded time only.
+     */
     readonly waiting: () => number
     /**
      * Refuses newcomers, tells every node to come back (`going_away`), waits a bounded time for what is in flight, closes
@@ -146,7 +149,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
       bytesInFlight: hub.budget.used,
       paused: [...connections].filter((connection) => connection.gate.isPaused).length
     }),
-    waiting: () => hub.handshakes.waiting,
+    waiting: () => hub.handshakes.comingBack,
     drain
   })
 })

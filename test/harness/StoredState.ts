@@ -7,7 +7,6 @@ type Query = (sql: string) => Promise<ReadonlyArray<Record<string, unknown>>>
 const LOG = "SELECT id, app_id, n, epoch, incarnation, seq, kind, frame FROM node_log ORDER BY id"
 const STATUS = "SELECT app_id, status, epoch, n FROM node_status"
 
-const text = (value: unknown): string | null => (value === null || value === undefined ? null : String(value))
 const number = (value: unknown): number => Number(value)
 
 const toRow = (row: Record<string, unknown>): StoredRow => ({
@@ -18,7 +17,7 @@ const toRow = (row: Record<string, unknown>): StoredRow => ({
   incarnation: number(row.incarnation),
   seq: row.seq === null ? null : number(row.seq),
   kind: String(row.kind),
-  frame: text(row.frame)
+  frame: row.frame as string | null
 })
 
 const toNode = (row: Record<string, unknown>): StoredNode => ({

@@ -53,7 +53,7 @@ export class Wire {
       })
     })
     socket.on("error", () => socket.terminate())
-    socket.on("message", (data) => this.#receive(data.toString()))
+    socket.on("message", (data: Buffer) => this.#receive(data.toString()))
   }
 
   /** Resolves when the socket can be used: after `hello` (v1), after the upgrade (legacy). */

@@ -10,6 +10,18 @@ beforeAll(async () => {
 afterAll(() => rest.stop())
 beforeEach(() => rest.backstage.reset())
 
+/** Sends the head of a request as it is given, and reads until the server closes. */
+const raw = (head: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(rest.port, "127.0.0.1")
+    let text = ""
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    socket.on("end", () => resolve(text)).on("error", reject)
+    socket.write(`${head}Connection: close\r\n\r\n`)
+  })
+
 describe("everything else", () => {
   for (const [method, path, status, code, words] of [
     ["GET", "/", 404, "not_found", "GET /api/v1/apps"],
@@ -86,6 +98,29 @@ describe("who may call without a signature", () => {
       rest.backstage.audit.map(({ actor, decision }) => [actor, decision]),
       [["anonymous", "allow"]]
     )
+  })
+
+  for (const path of ["/metrics", "/readyz", "/healthz"]) {
+    it(`a rebound name in Host, a foreign Origin, two Hosts → ${path} is refused as well`, async () => {
+      refused(await rest.send("GET", path, { headers: { host: "evil.example" } }), 421, "misdirected")
+      refused(await rest.send("GET", path, { headers: { origin: "https://evil.example" } }), 403, "origin_refused")
+      assert.match(await raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n`), /^HTTP\/1\.1 421 /)
+      assert.match(await raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n`), /^HTTP\/1\.1 200 /)
+    })
+
+    it(`a probe by HTTP/1.0 that names no host gets ${path}`, async () => {
+      assert.match(await raw(`GET ${path} HTTP/1.0\r\n`), /^HTTP\/1\.1 200 /)
+    })
+  }
+
+  it("two Hosts → refused", async () => {
+    const request = "GET /api/v1/apps HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n"
+    assert.match(await raw(request), /^HTTP\/1\.1 421 /)
+  })
+
+  it("a page of another site takes the privilege away", async () => {
+    const headers = { "sec-fetch-site": "cross-site" }
+    refused(await rest.send("GET", "/api/v1/apps", { headers }), 401, "signature_missing")
   })
 
   for (const name of ["x-forwarded-for", "forwarded", "via"]) {

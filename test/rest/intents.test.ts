@@ -82,6 +82,8 @@ describe("POST /api/v1/roots", () => {
     ["a mistyped member", { appName: "a", namspace: "x" }, 400, "unknown_member", "did you mean namespace?"],
     ["an id of its own choosing", { appName: "a", appId: ID }, 400, "unknown_member", "appId"],
     ["a level that there is not", { appName: "a", secLevel: "secret" }, 400, "bad_member", "secLevel"],
+    ["a level that is not there yet", { appName: "a", secLevel: "encrypted" }, 403, "level_too_weak", "yet"],
+    ["the strongest level, not there yet", { appName: "a", secLevel: "full" }, 403, "level_too_weak", "yet"],
     ["a deadline beyond 7 days", { appName: "a", startDeadline: 700_000 }, 400, "bad_member", "startDeadline"],
     ["tags that are no object", { appName: "a", tags: [] }, 400, "bad_member", "tags"],
     ["a key that is none", { appName: "a", childKey: "ed25519:AA" }, 400, "bad_member", "childKey"],
@@ -184,6 +186,24 @@ describe("POST /api/v1/children", () => {
   ] as const) {
     it(`${name} → ${code}`, async () => {
       refused(await rest.post("/api/v1/children", body), 400, code, words)
+      assert.lengthOf(rest.backstage.told, 0)
+    })
+  }
+
+  for (const secLevel of ["encrypted", "full"] as const) {
+    it(`a child of level ${secLevel} → level_too_weak: not there yet`, async () => {
+      const strong = encodeInfo(
+        encodeEnvelope({
+          appId: ID,
+          parentId: OTHER,
+          appName: "c",
+          serverEp: "ws://h/ws",
+          serverPubKey: rest.backstage.server.publicKey,
+          secLevel,
+          scheduledAt: 1
+        })
+      )
+      refused(await rest.post("/api/v1/children", { info: strong }), 403, "level_too_weak", "yet")
       assert.lengthOf(rest.backstage.told, 0)
     })
   }

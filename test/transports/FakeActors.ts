@@ -27,6 +27,9 @@ export class FakeActors {
   /** What happens to a data frame: by default it is acked and settled at once. */
   receives: (message: Data) => void = (message) => this.ack(message)
   readonly pending: Array<Registration> = []
+  /** What `registered` says of whoever is accepted from now on. */
+  incarnation = 1
+  only: "cancel" | null = null
 
   readonly tell = (appId: string, message: NodeMessage): boolean => {
     if (!this.takes(appId, message)) return false
@@ -63,10 +66,11 @@ export class FakeActors {
       server_pub_key: session.terms.serverKey,
       ...(frame.nonce === undefined ? {} : { nonce: frame.nonce }),
       ...(frame.client_nonce === undefined ? {} : { client_nonce: frame.client_nonce }),
-      incarnation: 1,
+      incarnation: this.incarnation,
       epoch: 1,
       session: session.id,
       last_seq: 0,
+      ...(this.only === null ? {} : { only: this.only }),
       limits: session.terms.limits,
       ping_interval_ms: session.terms.pingIntervalMs
     })
@@ -76,7 +80,8 @@ export class FakeActors {
       older.end({ type: "error", code: "replaced", message: "replaced", app_id: frame.app_id, retryable: false })
     }
     session.sendSealed(text)
-    const admission: Admission = { _tag: "Accepted", epoch: 1, incarnation: 1, level: "open", only: null }
+    const { incarnation, only } = this
+    const admission: Admission = { _tag: "Accepted", epoch: 1, incarnation, level: "open", only }
     Deferred.doneUnsafe(message.reply, Effect.succeed(admission))
   }
 

@@ -1,6 +1,7 @@
 import { connect } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
-import { Handshakes, type Waiter } from "../../src/transports/Handshakes.ts"
+import { Handshakes, type Resting, type Waiter } from "../../src/transports/Handshakes.ts"
+import { SOCKET_LIMITS } from "../../src/transports/SocketLimits.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { Wire } from "../harness/Wire.ts"
 import { Peer } from "./Peer.ts"
@@ -13,7 +14,14 @@ describe("admission of handshakes", () => {
     let now = 0
     const order: Array<string> = []
     const handshakes = new Handshakes(
-      { handshakes: 2, handshakeQueue: 10, handshakesPerTurn: 100, handshakeWaitMs: 1000, ...changes },
+      {
+        ...SOCKET_LIMITS,
+        handshakes: 2,
+        handshakeQueue: 10,
+        handshakesPerTurn: 100,
+        handshakeWaitMs: 1000,
+        ...changes
+      },
       () => now
     )
     const waiter = (name: string): Waiter => ({
@@ -62,6 +70,122 @@ describe("admission of handshakes", () => {
     expect(order).toEqual(["a refused", "b refused"])
     expect(handshakes.waiting).toBe(0)
   })
+
+  const resting = (order: Array<string>, name: string): Waiter & Resting => ({
+    admitted: () => order.push(name),
+    refused: () => order.push(`${name} refused`),
+    reclaimed: () => order.push(`${name} reclaimed`)
+  })
+
+  it("an upgraded socket that says nothing keeps its place for long, and for a moment when others wait (H5)", async () => {
+    const { handshakes, order, pass } = make({ handshakes: 1, handshakeIdleMs: 1000, handshakeCrowdedMs: 200 })
+    const first = resting(order, "first")
+    handshakes.enter(first, "upgrade")
+    handshakes.rest(first)
+    pass(900)
+    handshakes.sweep()
+    expect(order).toEqual(["first"])
+    const second = resting(order, "second")
+    handshakes.enter(second, "upgrade")
+    await turn()
+    expect(order).toEqual(["first", "first reclaimed", "second"])
+    handshakes.rest(second)
+    const third = resting(order, "third")
+    handshakes.enter(third, "upgrade")
+    pass(150)
+    handshakes.sweep()
+    await turn()
+    expect(order).toHaveLength(3)
+    pass(100)
+    handshakes.sweep()
+    await turn()
+    expect(order.slice(3)).toEqual(["second reclaimed", "third"])
+    handshakes.rest(third)
+    // It has sent something: its place is its own until it leaves.
+    handshakes.stir(third)
+    handshakes.enter(resting(order, "fourth"), "upgrade")
+    pass(900)
+    handshakes.sweep()
+    await turn()
+    expect(order).toHaveLength(5)
+    expect(handshakes).toMatchObject({ held: 1, waiting: 1 })
+  })
+
+  it("a registration that waits holds verdicts back as long as it waits (H6)", () => {
+    const { handshakes, pass, waiter } = make({ handshakes: 0, verdictHoldMs: 1000 })
+    handshakes.enter(waiter("r"), "registration")
+    for (let i = 0; i < 100; i++) {
+      pass(100)
+      handshakes.sweep()
+      expect(handshakes.comingBack).toBe(1)
+    }
+  })
+
+  it("upgrades that wait for long hold verdicts back for a bounded time, and again once the crowd has gone (H6)", () => {
+    const bounds = { handshakeIdleMs: 300, handshakeCrowdedMs: 200, verdictHoldMs: 2000, handshakeWaitMs: 60_000 }
+    const { handshakes, pass, waiter } = make({ handshakes: 0, ...bounds })
+    const heldFor = (ms: number) => {
+      let held = 0
+      for (let at = 0; at < ms; at += 50) {
+        if (handshakes.comingBack > 0) held += 50
+        pass(50)
+        handshakes.sweep()
+      }
+      return held
+    }
+    expect(heldFor(500)).toBe(0)
+    const crowd = waiter("a")
+    handshakes.enter(crowd, "upgrade")
+    expect(handshakes.comingBack).toBe(0)
+    expect(heldFor(200)).toBe(0)
+    expect(heldFor(20_000)).toBe(2000)
+    handshakes.forget(crowd)
+    expect(heldFor(1000)).toBe(0)
+    // As much was regained as there was time without a crowd: the last of it counts for handshakeIdleMs more.
+    handshakes.enter(waiter("b"), "upgrade")
+    const again = heldFor(20_000)
+    expect(again).toBeGreaterThan(500)
+    expect(again).toBeLessThan(1000)
+  })
+
+  it("800 upgrades a second that say nothing keep nobody waiting, and no verdict (H5, H6)", async () => {
+    const { handshakes, pass } = make({ ...SOCKET_LIMITS })
+    let admitted = 0
+    for (let at = 0; at < 10_000; at += 10) {
+      for (let i = 0; i < 8; i++) {
+        const stranger = {
+          admitted: () => {
+            admitted++
+            handshakes.rest(stranger)
+          },
+          refused: () => {},
+          reclaimed: () => {}
+        }
+        handshakes.enter(stranger, "upgrade")
+      }
+      await turn()
+      pass(10)
+      if (at % 250 === 0) handshakes.sweep()
+      expect(handshakes.comingBack).toBe(0)
+    }
+    expect(admitted).toBe(8000)
+  })
+
+  it("the last of a crowd have a moment to register before verdicts go on (H6)", async () => {
+    const { handshakes, order, pass, waiter } = make({ handshakes: 1, handshakeIdleMs: 1000, handshakeCrowdedMs: 200 })
+    handshakes.enter(waiter("a"), "upgrade")
+    handshakes.enter(waiter("b"), "upgrade")
+    pass(500)
+    handshakes.leave()
+    await turn()
+    expect(order).toEqual(["a", "b"])
+    expect(handshakes.waiting).toBe(0)
+    expect(handshakes.comingBack).toBe(1)
+    pass(999)
+    expect(handshakes.comingBack).toBe(1)
+    pass(1)
+    expect(handshakes.comingBack).toBe(0)
+  })
 })
 
 describe("handshakes over sockets", () => {
@@ -75,10 +199,11 @@ describe("handshakes over sockets", () => {
     first.send(first.registerFrame())
     await waitUntil("the question", () => transport.actors.pending.length === 1)
     const second = Wire.open(transport.url)
-    await waitUntil("one waits", () => transport.sockets.waiting() === 1)
+    await waitUntil("one waits", () => transport.sockets.stats().handshakesWaiting === 1)
+    await waitUntil("it has waited for long", () => transport.sockets.waiting() === 1)
     transport.actors.accept(transport.actors.pending[0]!)
     await second
-    expect(transport.sockets.waiting()).toBe(0)
+    expect(transport.sockets.stats().handshakesWaiting).toBe(0)
   })
 
   it("a socket that sends nothing gives its place up soon, and gets one again when it registers", async () => {
@@ -90,12 +215,21 @@ describe("handshakes over sockets", () => {
     expect(transport.sockets.stats()).toMatchObject({ handshakesHeld: 0, handshakesWaiting: 0 })
   })
 
+  it("a socket that sends nothing loses its place once another waits, and registers later all the same (H5)", async () => {
+    transport = await startTransport({}, { handshakes: 1, handshakeIdleMs: 60_000, sweepMs: 20 })
+    const silent = await Peer.connect(transport)
+    const node = await Peer.connect(transport)
+    expect(await node.register()).toMatchObject({ type: "registered" })
+    expect(await silent.register()).toMatchObject({ type: "registered" })
+    expect(transport.sockets.stats()).toMatchObject({ handshakesHeld: 0, handshakesWaiting: 0 })
+  })
+
   it("whoever goes away gives back its place, waiting or not", async () => {
     transport = await startTransport({}, { handshakes: 1, handshakeIdleMs: 60_000 })
     const first = await Wire.open(transport.url)
     const gone = Wire.open(transport.url, { withinMs: 100 })
     await expect(gone).rejects.toThrow(/handshake|closed|timed out/i)
-    await waitUntil("nobody waits", () => transport.sockets.waiting() === 0)
+    await waitUntil("nobody waits", () => transport.sockets.stats().handshakesWaiting === 0)
     // Half-closed: it would still read an answer, but nobody upgrades such a socket.
     const half = connect(transport.port, "127.0.0.1")
     half.end(
@@ -103,7 +237,7 @@ describe("handshakes over sockets", () => {
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     await new Promise((resolve) => half.once("close", resolve))
-    expect(transport.sockets.waiting()).toBe(0)
+    expect(transport.sockets.stats().handshakesWaiting).toBe(0)
     first.terminate()
     await Wire.open(transport.url)
     expect(transport.sockets.stats().handshakesHeld).toBe(1)
@@ -146,7 +280,7 @@ describe("handshakes over sockets", () => {
         return peer
       })
     )
-    await waitUntil("a queue", () => actors.pending.length === 20 && transport.sockets.waiting() > 100)
+    await waitUntil("a queue", () => actors.pending.length === 20 && transport.sockets.stats().handshakesWaiting > 100)
     const answering = setInterval(() => {
       for (const message of actors.pending.splice(0, 10)) actors.accept(message)
     }, 1)

@@ -137,18 +137,41 @@ describe("limits of a socket", () => {
     expect(one.errors[1]).toMatchObject({ code: "not_registered" })
   })
 
-  it("garbage for ever → 1008 after a bound, sooner without a node", async () => {
-    await restart({}, { strangerErrors: 5, errors: 20 })
+  it("garbage for ever without a node → 1008 after a bound", async () => {
+    await restart({}, { strangerErrors: 5 })
     const stranger = await Peer.connect(transport)
     for (let i = 0; i < 10; i++) stranger.wire.send("{}")
     expect(await stranger.wire.closed).toMatchObject({ code: 1008 })
     expect(stranger.wire.unclaimed).toHaveLength(5)
+  })
+
+  it("garbage for ever beside a registered node → answered up to a bound, and the socket stays (N8)", async () => {
+    await restart({}, { strangerErrors: 5, errors: 20 })
     const peer = await registered()
-    for (let i = 0; i < 19; i++) peer.wire.send("{}")
+    for (let i = 0; i < 500; i++) peer.wire.send("{}")
     peer.status()
     await waitUntil("the ack", () => peer.acks.length === 1)
+    expect(peer.wire.unclaimed).toHaveLength(20)
+    expect(peer.wire.isOpen).toBe(true)
+    // The node that kept it open leaves: now it is a stranger's.
+    const neighbour = new Peer(transport, peer.wire)
+    transport.actors.admits = () => null
+    neighbour.send(neighbour.registerFrame())
+    await waitUntil("the question", () => transport.actors.pending.length === 1)
+    transport.actors.sessions.get(peer.appId)!.end(null)
     peer.wire.send("{}")
     expect(await peer.wire.closed).toMatchObject({ code: 1008 })
+  })
+
+  it("beyond the bound a refusal about a seq of a session is still answered: no ack may cover it (N8)", async () => {
+    await restart({}, { errors: 20 })
+    const peer = await registered()
+    for (let i = 0; i < 50; i++) peer.wire.send("{}")
+    peer.send(peer.statusFrame({}, { bytes: "*" }))
+    peer.status()
+    await waitUntil("the ack", () => peer.acks.length === 1)
+    expect(peer.errors).toMatchObject([{ code: "bad_frame", seq: 1 }])
+    expect(peer.acks).toEqual([2])
   })
 
   it("one socket too many → 503 with Retry-After", async () => {
@@ -175,6 +198,16 @@ describe("limits of a socket", () => {
     const answers = []
     for (let i = 0; i < 4; i++) answers.push(((await new Peer(transport, wire).register()) as { code?: string }).code)
     expect(answers).toEqual([undefined, undefined, undefined, "overloaded"])
+  })
+
+  it("legacy: too many nodes on one socket → overloaded; those that are there may come again", async () => {
+    await restart({}, { nodesPerSocket: 2 })
+    const wire = await Wire.open(transport.url, { dialect: "legacy" })
+    const [one, two, three] = [0, 1, 2].map(() => new Peer(transport, wire)) as [Peer, Peer, Peer]
+    expect(await one.register()).toMatchObject({ type: "registered" })
+    expect(await two.register()).toMatchObject({ type: "registered" })
+    expect(await three.register()).toMatchObject({ code: "overloaded" })
+    expect(await one.attach(one.reRegisterFrame())).toMatchObject({ type: "registered" })
   })
 
   it("a peer that does not read is cut, by us", async () => {

@@ -38,6 +38,17 @@ describe("Host (DNS rebinding, PROTOCOL §4)", () => {
     expect(originProblem(request({}), settings({ loopback: false }))).toMatchObject({ status: 421 })
   })
 
+  it("more than one Host → refused, also when they agree", () => {
+    const twice = {
+      ...request({ host: "localhost" }),
+      rawHeaders: ["Host", "localhost", "X", "host", "HOST", "localhost"]
+    }
+    expect(originProblem(twice, settings())).toMatchObject({ status: 421 })
+    expect(originProblem(twice, settings({ loopback: false }))).toMatchObject({ status: 421 })
+    const once = { ...twice, rawHeaders: twice.rawHeaders.slice(0, 4) }
+    expect(originProblem(once, settings())).toBeNull()
+  })
+
   it("the host of TRAILS_PUBLIC_URL is allowed, others still not", () => {
     const published = settings({ publicUrl: "https://trails.example.org:8443/x" })
     expect(originProblem(request({ host: "trails.example.org" }), published)).toBeNull()
@@ -71,12 +82,30 @@ describe("trusted loopback", () => {
     expect(isTrustedLoopback(request({ host: "localhost" }, "::ffff:127.0.0.1"), settings())).toBe(true)
   })
 
-  it.each(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"])(
-    "the forwarding header %s → not trusted",
-    (name) => {
-      expect(isTrustedLoopback(request({ host: "localhost", [name]: "x" }), settings())).toBe(false)
-    }
-  )
+  it.each([
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-client-ip",
+    "x-original-host",
+    "x-envoy-external-address",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "forwarded",
+    "via"
+  ])("the forwarding header %s → not trusted", (name) => {
+    expect(isTrustedLoopback(request({ host: "localhost", [name]: "x" }), settings())).toBe(false)
+  })
+
+  it.each([
+    ["cross-site", false],
+    ["same-site", true],
+    ["same-origin", true],
+    ["none", true]
+  ])("Sec-Fetch-Site: %s → trusted: %s", (site, trusted) => {
+    expect(isTrustedLoopback(request({ host: "localhost", "sec-fetch-site": site }), settings())).toBe(trusted)
+  })
 
   it("another listener, another peer, another host, a foreign page → not trusted", () => {
     expect(isTrustedLoopback(request({ host: "localhost" }), settings({ loopback: false }))).toBe(false)
@@ -121,6 +150,20 @@ describe("the upgrade keeps these rules", () => {
     expect(await signed.register()).toMatchObject({ type: "registered" })
     const legacy = await Peer.connect(transport, {}, { headers, dialect: "legacy" })
     expect(await legacy.register()).toMatchObject({ code: "level_too_weak" })
+  })
+
+  it.each([
+    [{ "x-forwarded-for": "203.0.113.7" }, "signed"],
+    [{ "sec-fetch-site": "cross-site" }, "signed"],
+    [{}, "open"]
+  ])("%j → the actor is told the floor %s, at both registrations", async (headers, floor) => {
+    transport = await startTransport()
+    const peer = await Peer.connect(transport, { signed: true }, { headers })
+    await peer.register()
+    const again = await Peer.connect(transport, { signed: true, appId: peer.appId, keys: peer.keys }, { headers })
+    await again.attach(again.reRegisterFrame())
+    expect(transport.actors.of("Register").map((message) => message.floor)).toEqual([floor])
+    expect(transport.actors.of("ReRegister").map((message) => message.floor)).toEqual([floor])
   })
 
   it("a listener for everybody, open by its operator's word, takes unsigned nodes through a proxy too", async () => {

@@ -23,7 +23,9 @@ export interface Admitted {
 }
 
 export interface Access {
-  /** Looks at headers only: nothing is read for, nor written by, a stranger (P16). */
+  /** For every request, also those without a principal: the browser rules of PROTOCOL §4. */
+  readonly guard: (request: IncomingMessage) => Effect.Effect<void, Problem>
+  /** Looks at headers only: nothing is read for, nor written by, a stranger (P16). `guard` comes before it. */
   readonly admit: (request: IncomingMessage, route: Route) => Effect.Effect<Admitted, Problem>
 }
 
@@ -104,22 +106,24 @@ export const makeAccess = Effect.gen(function* () {
     return Effect.succeed({ principal: { actor: "anonymous" }, seal })
   }
 
-  const admit = (request: IncomingMessage, route: Route): Effect.Effect<Admitted, Problem> => {
+  const guard = (request: IncomingMessage): Effect.Effect<void, Problem> => {
     const origin = originProblem(request, settings)
-    if (origin !== null) {
-      return strangers(
-        request,
-        new Problem({
-          status: origin.status,
-          code: origin.status === 403 ? "origin_refused" : "misdirected",
-          detail: origin.message
-        })
-      )
-    }
+    if (origin === null) return Effect.void
+    return strangers(
+      request,
+      new Problem({
+        status: origin.status,
+        code: origin.status === 403 ? "origin_refused" : "misdirected",
+        detail: origin.message
+      })
+    )
+  }
+
+  const admit = (request: IncomingMessage, route: Route): Effect.Effect<Admitted, Problem> => {
     const claims = request.headers["signature-input"] !== undefined || request.headers.signature !== undefined
     return claims ? signed(request, route) : unsigned(request, route)
   }
-  return { admit } satisfies Access
+  return { guard, admit } satisfies Access
 })
 
 const unauthorized = (code: string, detail: string): Problem =>

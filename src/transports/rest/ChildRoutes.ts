@@ -2,10 +2,11 @@ import { Effect } from "effect"
 import type { ActorSystem } from "../../actors/ActorSystem.ts"
 import { decodeEnvelope, isEnvelopeProblem } from "../../protocol/Envelope.ts"
 import { parseUuid } from "../../protocol/Uuid.ts"
+import { levelProblem } from "../OfferedLevel.ts"
 import { makeIntent } from "./Intent.ts"
 import { jsonText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, Problem } from "./Problem.ts"
+import { badRequest, levelRefused, Problem } from "./Problem.ts"
 import { json, readUuid, type Route } from "./Route.ts"
 
 /** Intents over REST: what the frame `declare` does, and its undoing (PROTOCOL §3, §7). */
@@ -28,6 +29,8 @@ export const childRoutes: Effect.Effect<ReadonlyArray<Route>, never, ActorSystem
         }
         const envelope = decodeEnvelope(members.info)
         if (isEnvelopeProblem(envelope)) return yield* badRequest("bad_envelope", envelope.problem)
+        const problem = levelProblem(envelope.secLevel)
+        if (problem !== null) return yield* levelRefused(problem)
         if (envelope.parentId === null) {
           return yield* badRequest(
             "bad_envelope",

@@ -20,6 +20,8 @@ export class Problem extends Data.TaggedError("Problem")<{
 
 export const badRequest = (code: string, detail: string): Problem => new Problem({ status: 400, code, detail })
 
+export const levelRefused = (detail: string): Problem => new Problem({ status: 403, code: "level_too_weak", detail })
+
 export const notFound = (detail: string): Problem => new Problem({ status: 404, code: "not_found", detail })
 
 /** Nothing is wrong with the request: the same one may be sent again after `seconds`. */

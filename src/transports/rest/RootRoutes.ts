@@ -12,10 +12,11 @@ import {
 import { isLevel, isWeaker } from "../../protocol/Level.ts"
 import { attachMember, TAGS } from "../../protocol/SignedFrame.ts"
 import { Settings, type SettingsShape } from "../../Settings.ts"
+import { levelProblem } from "../OfferedLevel.ts"
 import { makeIntent } from "./Intent.ts"
 import { jsonText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, Problem } from "./Problem.ts"
+import { badRequest, levelRefused, Problem } from "./Problem.ts"
 import { json, type Route } from "./Route.ts"
 
 const MEMBERS = [
@@ -62,12 +63,12 @@ export const rootRoutes = (
       const level = members.secLevel ?? settings.minLevel
       if (!isLevel(level)) return yield* badRequest("bad_member", "secLevel must be open, signed, encrypted or full")
       if (isWeaker(level, settings.minLevel)) {
-        return yield* new Problem({
-          status: 403,
-          code: "level_too_weak",
-          detail: `This server takes no node below ${settings.minLevel}; leave secLevel out or raise it`
-        })
+        return yield* levelRefused(
+          `This server takes no node below ${settings.minLevel}; leave secLevel out or raise it`
+        )
       }
+      const problem = levelProblem(level)
+      if (problem !== null) return yield* levelRefused(problem)
       const serverEp = endpointOf(settings, authority)
       if (serverEp instanceof Problem) return yield* serverEp
       const { secLevel: _, ...given } = members

@@ -18,7 +18,7 @@ export interface RestRequest {
   readonly query: Readonly<Record<string, string>>
   /** The decoded JSON body of a route that takes one, else null. */
   readonly body: unknown
-  /** `Host` as the client sent it; of a route that is not `public` checked to be a host that may be used here. */
+  /** `Host` as the client sent it, checked to be a host that may be used here. */
   readonly authority: string | null
 }
 

@@ -1,0 +1,11 @@
+import type { Level } from "../protocol/Frames.ts"
+import { isWeaker } from "../protocol/Level.ts"
+
+/** The strongest level that this version keeps what it promises of. */
+const STRONGEST: Level = "signed"
+
+/** Why no node of `level` can be had here, or null: a level that is only a name would be taken for protection. */
+export const levelProblem = (level: Level): string | null =>
+  isWeaker(STRONGEST, level)
+    ? `this version has no level ${level} yet; the strongest is ${STRONGEST}: use that, or wait for a later version`
+    : null
