@@ -15,6 +15,10 @@ export interface Resting {
   readonly reclaimed: () => void
 }
 
+/** As many registrations within this time, milliseconds, are a crowd. */
+const CROWD_RETURNS = 50
+const RETURNS_MS = 500
+
 export type HandshakeBounds = Pick<
   SocketLimits,
   | "handshakes"
@@ -24,6 +28,7 @@ export type HandshakeBounds = Pick<
   | "handshakeIdleMs"
   | "handshakeCrowdedMs"
   | "verdictHoldMs"
+  | "crowdTailMs"
 >
 
 /**
@@ -35,7 +40,8 @@ export type HandshakeBounds = Pick<
  *   their own: each belongs to an admitted socket, that is not read meanwhile.
  * - H5 an upgraded socket that has sent nothing rests on its place for `handshakeIdleMs`, and for `handshakeCrowdedMs`
  *   only when others wait: strangers can't keep nodes out by saying nothing.
- * - H6 registrations that wait hold verdicts back; upgrades, that may be anybody's, do so for a bounded time.
+ * - H6 registrations that wait hold verdicts back; upgrades, that may be anybody's, and registrations that come in crowds
+ *   do so for a bounded time.
  */
 export class Handshakes {
   readonly #bounds: HandshakeBounds
@@ -45,8 +51,11 @@ export class Handshakes {
   readonly #upgrades = new Map<Waiter, number>()
   readonly #resting = new Map<Resting, number>()
   readonly #hold: HoldBudget
-  /** When an upgrade was last known to have waited long. */
+  /** When there was a crowd for the last time. */
   #crowdedAt = Number.NEGATIVE_INFINITY
+  /** Registrations that came since then. */
+  #returns = 0
+  #returnsSince = Number.NEGATIVE_INFINITY
   #held = 0
   #thisTurn = 0
   #turn = false
@@ -67,18 +76,20 @@ export class Handshakes {
   }
 
   /**
-   * H6: those who may be nodes coming back; while there are any, silence is no verdict (PROTOCOL §7). Upgrades count from
-   * when they have waited for long, and as at least one for `handshakeIdleMs` after that: the last have yet to register.
+   * H6: those who may be nodes coming back; while there are any, silence is no verdict (PROTOCOL §7). After a crowd of
+   * upgrades there is at least one for `crowdTailMs`: the last of them have yet to register, and some try once more.
    */
   get comingBack(): number {
     const now = this.#now()
-    const crowded = this.#isCrowded(now) || now - this.#crowdedAt < this.#bounds.handshakeIdleMs
-    const held = this.#hold.ask(crowded, now)
+    this.#noteCrowd(now)
+    const reason = this.#upgrades.size > 0 || now - this.#crowdedAt < this.#bounds.crowdTailMs
+    const held = this.#hold.ask(reason, now)
     return this.#registrations.size + (held ? Math.max(1, this.#upgrades.size) : 0)
   }
 
   /** Takes a place at once, or waits for one. False: the queue is full, and the waiter will hear nothing. */
   enter(waiter: Waiter, kind: "upgrade" | "registration"): boolean {
+    if (kind === "registration") this.#noteReturn()
     const queue = kind === "upgrade" ? this.#upgrades : this.#registrations
     if (this.waiting === 0 && this.#mayAdmit()) {
       this.#admit(waiter)
@@ -103,6 +114,7 @@ export class Handshakes {
 
   /** It rests no longer; it still holds its place. */
   stir(resting: Resting): void {
+    this.#noteReturn()
     this.#resting.delete(resting)
   }
 
@@ -138,11 +150,20 @@ export class Handshakes {
     return this.#held < this.#bounds.handshakes && this.#thisTurn < this.#bounds.handshakesPerTurn
   }
 
-  #isCrowded(now: number): boolean {
+  /** Registrations that come that fast are a crowd too: more of them wait in the kernel, where nobody sees them. */
+  #noteReturn(): void {
+    const now = this.#now()
+    if (now - this.#returnsSince > RETURNS_MS) {
+      this.#returns = 0
+      this.#returnsSince = now
+    }
+    if (++this.#returns >= CROWD_RETURNS) this.#crowdedAt = now
+  }
+
+  /** A crowd: somebody has waited for longer than those who say nothing may keep him waiting (H5). */
+  #noteCrowd(now: number): void {
     const oldest = this.#upgrades.values().next()
-    if (oldest.done === true || now - oldest.value < this.#bounds.handshakeCrowdedMs) return false
-    this.#crowdedAt = now
-    return true
+    if (oldest.done !== true && now - oldest.value >= this.#bounds.handshakeCrowdedMs) this.#crowdedAt = now
   }
 
   /** H5: those first who have said nothing for the longest time. */
@@ -175,7 +196,7 @@ export class Handshakes {
     if (this.waiting > 0) {
       const now = this.#now()
       // Before the oldest of them is admitted.
-      this.#isCrowded(now)
+      this.#noteCrowd(now)
       const missing = Math.min(this.waiting, this.#bounds.handshakesPerTurn) + this.#held - this.#bounds.handshakes
       this.#reclaim(now, this.#bounds.handshakeCrowdedMs, missing)
     }

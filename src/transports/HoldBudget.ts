@@ -20,7 +20,7 @@ export class HoldBudget {
     this.#at = now
     if (this.#state === "held") this.#left -= elapsed
     else if (this.#state === "idle") this.#left = Math.min(this.#bound, this.#left + elapsed)
-    this.#state = !reason ? "idle" : this.#state === "spent" || this.#left <= 0 ? "spent" : "held"
+    this.#state = !reason ? "idle" : this.#left <= 0 ? "spent" : "held"
     return this.#state === "held"
   }
 }

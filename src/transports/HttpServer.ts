@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs"
 import * as Http from "node:http"
 import * as Https from "node:https"
-import type { AddressInfo } from "node:net"
 import { Context, Data, Effect, Layer, type Scope } from "effect"
 import { Settings, type SettingsShape } from "../Settings.ts"
+import { Listeners } from "./Listeners.ts"
 
 /** The listener can't be opened; the message names the remedy. */
 export class ListenError extends Data.TaggedError("ListenError")<{
@@ -20,8 +20,6 @@ const HEADER_BYTES = 16 * 1024
 const CHECK_MS = 2000
 /** TCP connections, sockets and requests together: below the usual limit of 20,000 descriptors, with room for files. */
 const MAX_CONNECTIONS = 18_000
-/** TCP connections that the kernel holds until they are accepted. */
-const BACKLOG = 2048
 /** Requests under way have this long when the listener closes. */
 const CLOSE_MS = 1000
 
@@ -92,20 +90,14 @@ const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<HttpServer["Service"], ListenError, Scope.Scope> {
   const { tls } = settings
   const server = tls === null ? Http.createServer(OPTIONS, onRequest) : yield* secureServer(tls, onRequest)
-  server.maxConnections = MAX_CONNECTIONS
-  let opened = false
-  let ended = false
-  server.once("close", () => {
-    ended = true
-  })
+  const listeners = new Listeners(server, MAX_CONNECTIONS)
   const stopAccepting = Effect.sync(() => {
     if (!server.listening) return
-    server.close()
+    listeners.close()
     server.closeIdleConnections()
   })
   yield* Effect.addFinalizer(() =>
     Effect.callback<void>((resume) => {
-      if (!opened || ended) return resume(Effect.void)
       // Requests under way have a moment, then they are cut. Upgraded sockets are their owner's to close.
       const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS)
       const give = setTimeout(done, 2 * CLOSE_MS)
@@ -114,19 +106,18 @@ const make = Effect.fnUntraced(function* (
         clearTimeout(give)
         resume(Effect.void)
       }
-      server.once("close", done)
+      listeners.whenEmpty(done)
     })
   )
   yield* Effect.addFinalizer(() => stopAccepting)
   const listen = Effect.callback<{ readonly host: string; readonly port: number }, ListenError>((resume) => {
-    const failed = (error: NodeJS.ErrnoException) => resume(Effect.fail(listenError(error.code, settings.listen)))
-    server.once("error", failed)
-    server.listen({ host: settings.listen.host, port: settings.listen.port, backlog: BACKLOG }, () => {
-      server.off("error", failed)
-      opened = true
-      const { address, port } = server.address() as AddressInfo
-      resume(Effect.succeed({ host: address, port }))
-    })
+    listeners.open(settings.listen.host, settings.listen.port).then(
+      (place) => resume(Effect.succeed(place)),
+      (error: NodeJS.ErrnoException) => {
+        listeners.close()
+        resume(Effect.fail(listenError(error.code, settings.listen)))
+      }
+    )
   })
   return { server, secure: tls !== null, listen, stopAccepting }
 })

@@ -14,6 +14,8 @@ export interface SocketLimits {
   readonly handshakeCrowdedMs: number
   /** How long upgrades that wait, and may be anybody's, hold back verdicts in a row. */
   readonly verdictHoldMs: number
+  /** For how long after a crowd of upgrades verdicts are still held back. */
+  readonly crowdTailMs: number
   /** What a socket may send before its first accepted registration, and how long it may take (P16). */
   readonly strangerBytes: number
   readonly strangerMs: number
@@ -62,6 +64,7 @@ export const SOCKET_LIMITS: SocketLimits = {
   handshakeIdleMs: 1000,
   handshakeCrowdedMs: 200,
   verdictHoldMs: 60_000,
+  crowdTailMs: 5000,
   strangerBytes: 64 * KIB,
   strangerMs: 10_000,
   desertedMs: 60_000,

@@ -285,7 +285,8 @@ export class RawNode implements Ledger {
       return
     }
     // Every later seq is refused too until this one has come again: one timer for all of them.
-    this.#resend ??= setTimeout(() => {
+    if (this.#resend !== null) return
+    this.#resend = setTimeout(() => {
       this.#resend = null
       this.#sendAgain()
     }, frame.retry_after_ms ?? 100)
