@@ -18,6 +18,8 @@ export interface Resting {
 /** As many registrations within this time, milliseconds, are a crowd. */
 const CROWD_RETURNS = 50
 const RETURNS_MS = 500
+/** `comingBack` is asked several times a second: a longer pause means that the loop was blocked. */
+const STALL_MS = 750
 
 export type HandshakeBounds = Pick<
   SocketLimits,
@@ -56,6 +58,7 @@ export class Handshakes {
   /** Registrations that came since then. */
   #returns = 0
   #returnsSince = Number.NEGATIVE_INFINITY
+  #askedAt: number
   #held = 0
   #thisTurn = 0
   #turn = false
@@ -64,6 +67,7 @@ export class Handshakes {
     this.#bounds = bounds
     this.#now = now
     this.#hold = new HoldBudget(bounds.verdictHoldMs, now())
+    this.#askedAt = now()
   }
 
   /** Places held. */
@@ -82,6 +86,9 @@ export class Handshakes {
   get comingBack(): number {
     const now = this.#now()
     this.#noteCrowd(now)
+    // The loop stood still: whoever came meanwhile has not been seen yet.
+    if (now - this.#askedAt > STALL_MS) this.#crowdedAt = now
+    this.#askedAt = now
     const reason = this.#upgrades.size > 0 || now - this.#crowdedAt < this.#bounds.crowdTailMs
     const held = this.#hold.ask(reason, now)
     return this.#registrations.size + (held ? Math.max(1, this.#upgrades.size) : 0)

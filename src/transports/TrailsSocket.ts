@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream"
 import { WebSocket } from "ws"
+import { Pacer } from "./Pacer.ts"
 
 /** What a socket tells its connection. */
 export interface SocketOwner {
@@ -30,11 +31,15 @@ export class TrailsSocket extends WebSocket {
   owner: SocketOwner | null = null
   #stream: OwnedStream | null = null
   #corked = false
+  #wsEnd: Function | null = null
 
   own(owner: SocketOwner, stream: Duplex): void {
     this.owner = owner
     this.#stream = stream
     this.#stream[isOwned] = this
+    // What `ws` does at the stream's end waits for its turn with the others that end now.
+    this.#wsEnd = stream.listeners("end").find(({ name }) => name === "socketOnEnd") ?? null
+    if (this.#wsEnd !== null) stream.off("end", this.#wsEnd as () => void)
     stream.on("end", onStreamEnd)
     this.on("message", onMessage)
     this.on("ping", onPing)
@@ -49,6 +54,14 @@ export class TrailsSocket extends WebSocket {
   /** `ws` offers no public way to change it later. */
   set maxPayload(bytes: number) {
     ;(this as unknown as { readonly _receiver: Receiver })._receiver._maxPayload = bytes
+  }
+
+  /** The peer has ended its side. Once the stream is closed, `ws` and the owner know it already. */
+  ended(): void {
+    if (this.#stream === null || this.#stream.destroyed) return
+    this.#wsEnd?.call(this.#stream)
+    this.endOnce()
+    this.owner?.onPeerClosing()
   }
 
   /**
@@ -115,6 +128,8 @@ function onClose(this: WebSocket): void {
 }
 
 function onStreamEnd(this: OwnedStream): void {
-  this[isOwned]?.endOnce()
-  this[isOwned]?.owner?.onPeerClosing()
+  const socket = this[isOwned]
+  if (socket !== undefined) ends.push(socket)
 }
+
+const ends = new Pacer<TrailsSocket>((socket) => socket.ended())

@@ -186,9 +186,25 @@ describe("admission of handshakes", () => {
     expect(handshakes.comingBack).toBe(0)
     handshakes.enter(waiter("last"), "registration")
     expect(handshakes.comingBack).toBe(1)
-    pass(999)
+    pass(500)
+    expect(handshakes.comingBack).toBe(1)
+    pass(499)
     expect(handshakes.comingBack).toBe(1)
     pass(1)
+    expect(handshakes.comingBack).toBe(0)
+  })
+
+  it("after a standstill of the loop verdicts wait: nobody who came meanwhile has been seen (H6)", () => {
+    const { handshakes, pass } = make()
+    pass(750)
+    expect(handshakes.comingBack).toBe(0)
+    pass(751)
+    expect(handshakes.comingBack).toBe(1)
+    for (let i = 0; i < 4; i++) {
+      pass(249)
+      expect(handshakes.comingBack).toBe(1)
+    }
+    pass(4)
     expect(handshakes.comingBack).toBe(0)
   })
 
@@ -202,7 +218,9 @@ describe("admission of handshakes", () => {
     expect(order).toEqual(["a", "b"])
     expect(handshakes.waiting).toBe(0)
     expect(handshakes.comingBack).toBe(1)
-    pass(999)
+    pass(500)
+    expect(handshakes.comingBack).toBe(1)
+    pass(499)
     expect(handshakes.comingBack).toBe(1)
     pass(1)
     expect(handshakes.comingBack).toBe(0)
