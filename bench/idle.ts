@@ -4,14 +4,12 @@
  */
 import { fork, type ChildProcess } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import type { Level } from "../src/protocol/Frames.ts"
 import { Postgres } from "../test/harness/Postgres.ts"
+import { type Memory, ServerMemory } from "../test/harness/ServerMemory.ts"
 import { Trailsd } from "../test/harness/Trailsd.ts"
-import { waitUntil } from "../test/harness/waitUntil.ts"
 import type { StormCount, StormStart } from "../test/system/stormClients.ts"
 
 const { values: args } = parseArgs({
@@ -27,23 +25,7 @@ const AT_A_TIME = 500
 const PROCESSES = 2
 const LIMIT_KB = 12
 
-interface Memory {
-  /** Resident after a collection that gives emptied pages back to the system. */
-  readonly rss: number
-  /** Resident after an ordinary collection, which keeps them for the next burst. */
-  readonly ordinaryRss: number
-  readonly heapUsed: number
-  readonly external: number
-}
-
-const file = join(tmpdir(), `trails-bench-memory-${process.pid}.json`)
-
-const measure = async (server: Trailsd): Promise<Memory> => {
-  rmSync(file, { force: true })
-  process.kill(server.pid, "SIGUSR2")
-  await waitUntil("the server has collected its garbage", () => existsSync(file), { withinMs: 60_000, everyMs: 100 })
-  return JSON.parse(readFileSync(file, "utf8")) as Memory
-}
+const memory = new ServerMemory()
 
 /** Two processes connect half each, 250 at a time: 500 registrations in flight. */
 const connect = async (server: Trailsd): Promise<ReadonlyArray<ChildProcess>> => {
@@ -77,14 +59,14 @@ const connect = async (server: Trailsd): Promise<ReadonlyArray<ChildProcess>> =>
 const postgres = args.embedded ? null : await Postgres.create()
 const server = await Trailsd.start({
   ...(postgres === null ? {} : { databaseUrl: postgres.url }),
-  nodeFlags: ["--expose-gc", "--import", join(import.meta.dirname, "gcOnSignal.ts")],
-  env: { BENCH_MEMORY_FILE: file, TRAILS_MIN_LEVEL: "open" }
+  nodeFlags: memory.nodeFlags,
+  env: { ...memory.env, TRAILS_MIN_LEVEL: "open" }
 })
 let children: ReadonlyArray<ChildProcess> = []
 try {
-  const empty = await measure(server)
+  const empty = await memory.measure(server)
   children = await connect(server)
-  const full = await measure(server)
+  const full = await memory.measure(server)
   const perNode = (pick: (memory: Memory) => number) => (pick(full) - pick(empty)) / 1024 / NODES
   const kb = {
     rss: perNode((memory) => memory.rss),
@@ -113,5 +95,5 @@ try {
   for (const child of children) child.disconnect()
   await server.dispose()
   await postgres?.dispose()
-  rmSync(file, { force: true })
+  memory.dispose()
 }

@@ -264,6 +264,7 @@ export class RawNode implements Ledger {
     } else if (frame.type === "error") {
       this.errors.push(frame)
       if (frame.seq !== undefined) this.#refused(frame, frame.seq)
+      else if (frame.code === "not_registered") this.#refuseAll(frame.code)
     }
     this.onFrame(frame)
   }
@@ -274,6 +275,12 @@ export class RawNode implements Ledger {
       entry.acked = true
       this.#unacked.delete(seq)
     }
+  }
+
+  /** Without a session no seq is named (docs/protocol.md): nothing that was sent on this socket is taken. */
+  #refuseAll(code: ErrorFrame["code"]): void {
+    for (const entry of this.#unacked.values()) entry.refused = code
+    this.#unacked.clear()
   }
 
   #refused(frame: ErrorFrame, seq: number): void {

@@ -93,7 +93,7 @@ export class Trailsd {
   /** Starts the process; resolves when it is ready, or at once with `ready: false`. */
   async start(options: { readonly ready?: boolean } = {}): Promise<void> {
     if (this.#process !== null) throw new Error("trailsd runs already")
-    const child = spawn(process.execPath, [...(this.#options.nodeFlags ?? []), MAIN], {
+    const child = spawn(process.execPath, ["--max-semi-space-size=8", ...(this.#options.nodeFlags ?? []), MAIN], {
       cwd: this.folder,
       stdio: ["ignore", "pipe", "pipe"],
       env: {

@@ -4,6 +4,7 @@ import type { Level } from "../../src/protocol/Frames.ts"
 import { seeded } from "../harness/Random.ts"
 import type { RawNode } from "../harness/RawNode.ts"
 import { readMetrics } from "../harness/Metrics.ts"
+import { ServerMemory } from "../harness/ServerMemory.ts"
 import { attach, dial, rootOf } from "../harness/TestNode.ts"
 import { Trailsd } from "../harness/Trailsd.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
@@ -41,11 +42,14 @@ const SHUT_OUT = 1008
 
 let server: Trailsd
 const database = await freshDatabase()
+const memory = new ServerMemory()
+
 beforeAll(async () => {
-  server = await Trailsd.start({ databaseUrl: database.url })
+  server = await Trailsd.start({ databaseUrl: database.url, nodeFlags: memory.nodeFlags, env: memory.env })
 })
 afterAll(async () => {
   await server.dispose()
+  memory.dispose()
   await database.drop()
 })
 
@@ -116,7 +120,7 @@ it("answers 5,000 malformed frames with typed refusals, undisturbed and in bound
       const { answer, sent } = await attacker.send((node) => malformed(index, random, node))
       seen.add(sent.kind)
       if (!isRefusal(sent, answer)) wrong.set(`${index} ${sent.kind} → ${answer}`, String(sent.data).slice(0, 300))
-      if ((index + 1) % 1000 === 0) rss.push(server.rss())
+      if ((index + 1) % 1000 === 0) rss.push((await memory.measure(server)).rss >> 10)
       if (index % 50 === 0) for (const { node } of bystanders) node.status({ index })
     }
   }
@@ -129,7 +133,7 @@ it("answers 5,000 malformed frames with typed refusals, undisturbed and in bound
     expect(node.errors).toEqual([])
     expect(node.entries.length).toBe(100)
   }
-  console.log(`RSS after each 1,000 malformed frames, KiB: ${rss.join(" ")}`)
+  console.log(`RSS after each 1,000 malformed frames and a collection, KiB: ${rss.join(" ")}`)
   expect(rss.at(-1)! / rss[0]!).toBeLessThanOrEqual(1.1)
   expect((await readMetrics(server.http)).size).toBeGreaterThan(0)
   expect(server.isRunning).toBe(true)
