@@ -85,5 +85,4 @@ export const isUndone = (error: unknown): boolean =>
   error instanceof StoreError && (error.code === "40001" || error.code === "40P01")
 
 /** About the data of the statement, not about the server: data exception, constraint, program limit. */
-export const isAboutData = (error: StoreError): boolean =>
-  error.reason === "Refused" && error.code !== undefined && /^(?:21|22|23|54)/.test(error.code)
+export const isAboutData = (error: StoreError): boolean => error.isAboutData

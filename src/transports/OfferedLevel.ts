@@ -1,8 +1,5 @@
 import type { Level } from "../protocol/Frames.ts"
-import { isWeaker } from "../protocol/Level.ts"
-
-/** The strongest level that this version keeps what it promises of. */
-const STRONGEST: Level = "signed"
+import { isWeaker, STRONGEST } from "../protocol/Level.ts"
 
 /** Why no node of `level` can be had here, or null: a level that is only a name would be taken for protection. */
 export const levelProblem = (level: Level): string | null =>

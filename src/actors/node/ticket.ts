@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { Envelope } from "../../protocol/Envelope.ts"
 import type { ErrorFrame, Level } from "../../protocol/Frames.ts"
-import { isWeaker } from "../../protocol/Level.ts"
+import { isWeaker, STRONGEST } from "../../protocol/Level.ts"
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { BoundKey } from "../../storage/NodeStore.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
@@ -11,9 +11,6 @@ import { PARENT_RETRY_MS, rejection } from "./rejection.ts"
 
 /** How far a parent's clock may be behind the database's for a key that it has changed since, milliseconds. */
 const KEY_SKEW_MS = 86_400_000
-
-/** What this version can enforce: a node is never admitted at a level that is only a name. */
-const STRONGEST: Level = "signed"
 
 export interface CheckedEnvelope {
   readonly parent: NodeRow | null
