@@ -241,6 +241,11 @@ export interface ErrorFrame {
   readonly seq?: number
   readonly retryable: boolean
   readonly retry_after_ms?: number
+  /** The session that it is about; of a refused registration instead the `client_nonce` of the attempt. */
+  readonly session?: string
+  readonly client_nonce?: string
+  /** The child whose declaration is refused. */
+  readonly child_id?: string
 }
 
 export type ServerFrame =

@@ -135,6 +135,9 @@ const readError = (reader: FieldReader): ErrorFrame => {
   const app_id = reader.optionalUuid("app_id")
   const seq = reader.optionalInteger("seq", 0)
   const retry_after_ms = reader.optionalInteger("retry_after_ms", MILLISECONDS)
+  const session = reader.optionalUuid("session")
+  const client_nonce = reader.raw("client_nonce") === undefined ? undefined : reader.nonce("client_nonce")
+  const child_id = reader.optionalUuid("child_id")
   const retryable = reader.raw("retryable")
   if (typeof retryable !== "boolean") reader.fail("retryable", "true or false")
   return {
@@ -144,7 +147,10 @@ const readError = (reader: FieldReader): ErrorFrame => {
     ...(app_id === undefined ? {} : { app_id }),
     ...(seq === undefined ? {} : { seq }),
     retryable: retryable === true,
-    ...(retry_after_ms === undefined ? {} : { retry_after_ms })
+    ...(retry_after_ms === undefined ? {} : { retry_after_ms }),
+    ...(session === undefined ? {} : { session }),
+    ...(client_nonce === undefined ? {} : { client_nonce }),
+    ...(child_id === undefined ? {} : { child_id })
   }
 }
 

@@ -17,7 +17,8 @@ export const declare = (session: Session, frame: DeclareFrame, answered: () => v
   const parent = session.appId
   const envelope = decodeEnvelope(frame.info)
   const refuse = (code: ErrorCode, message: string): true => {
-    session.send(errorFrame(code, message, { appId: parent }))
+    const child = isEnvelopeProblem(envelope) ? {} : { child_id: envelope.appId }
+    session.send({ ...errorFrame(code, message, { appId: parent }), ...child })
     answered()
     return true
   }
@@ -42,8 +43,14 @@ export const declare = (session: Session, frame: DeclareFrame, answered: () => v
   }
   hub.answers.wait(reply, late, (answer) => {
     if (answer._tag === "Done") session.send({ type: "declared", app_id: parent, child_id: answer.appId })
-    // The error of the child's actor names the child; on this socket `app_id` is who asked.
-    else session.send({ ...answer.error, message: `child ${envelope.appId}: ${answer.error.message}`, app_id: parent })
+    // The error of the child's actor is about the child; on this socket `app_id` is who asked.
+    else
+      session.send({
+        ...answer.error,
+        message: `child ${envelope.appId}: ${answer.error.message}`,
+        app_id: parent,
+        child_id: envelope.appId
+      })
     answered()
   })
   return true

@@ -15,7 +15,14 @@ import { type Arrival, Arrivals, check, sealingOf } from "./Arrivals.ts"
 import { declare } from "./Declaration.ts"
 import { Place } from "./Place.ts"
 import type { ReadGate } from "./ReadGate.ts"
-import { askAdmission, keyOf, type Registrar, registrationProblem, type RegistrationFrame } from "./Registration.ts"
+import {
+  answerTo,
+  askAdmission,
+  keyOf,
+  type Registrar,
+  registrationProblem,
+  type RegistrationFrame
+} from "./Registration.ts"
 import type { Session } from "./Session.ts"
 import { errorFrame } from "./SocketHub.ts"
 
@@ -161,7 +168,7 @@ export class Inbound {
     const problem = registrationProblem(owner, decoded.frame, arrival)
     if (problem !== null) {
       if (problem.code === "bad_signature") hub.telemetry.badSignatures.add()
-      owner.refuse(problem)
+      owner.refuse(answerTo(decoded.frame, problem))
       return this.#done(arrival)
     }
     const mayAsk = current?.isAsking !== true && owner.asking < hub.limits.registrationsPerSocket

@@ -114,6 +114,10 @@ const messageFor = (
     : { _tag: "ReRegister", decoded: decoded as Decoded<ReRegisterFrame>, ...common }
 }
 
+/** A refusal bound to the attempt that it answers (docs/protocol.md §8). */
+export const answerTo = (frame: RegistrationFrame, error: ErrorFrame): ErrorFrame =>
+  frame.client_nonce === undefined ? error : { ...error, client_nonce: frame.client_nonce }
+
 /**
  * Asks the node's actor. False: its mailbox is full, nothing has happened. The caller holds a place among the
  * handshakes, that the answer gives back. What the node sends after this frame may follow at once: the actor's mailbox
@@ -132,11 +136,18 @@ export const askAdmission = (registrar: Registrar, decoded: Decoded<Registration
       : null
   if (problem !== null) {
     hub.handshakes.leave()
-    registrar.refuse(problem)
+    registrar.refuse(answerTo(frame, problem))
     return true
   }
   const ping = negotiatePing(hub, frame.type === "register" ? frame.ping_interval_ms : undefined)
-  const session = new Session(registrar, appId, key, ping, registrar.sessions.get(appId) ?? null)
+  const session = new Session(
+    registrar,
+    appId,
+    key,
+    ping,
+    registrar.sessions.get(appId) ?? null,
+    frame.client_nonce ?? null
+  )
   const reply = Deferred.makeUnsafe<Admission>()
   registrar.onAsking(session)
   if (!hub.tell(appId, messageFor(session, registrar.floor, decoded, isError(envelope) ? null : envelope, reply))) {

@@ -36,6 +36,8 @@ export class Session implements SessionPort {
   isDecided = false
   /** What `registered` says; null until it has been sent. */
   incarnation: number | null = null
+  /** Of the registration under way (v1). */
+  #clientNonce: string | null
   #registered: { readonly text: string; readonly frame: RegisteredFrame } | null = null
   #restricted = false
   #frames = 0
@@ -47,13 +49,15 @@ export class Session implements SessionPort {
     appId: string,
     key: PublicKey | null,
     pingIntervalMs: number,
-    previous: Session | null
+    previous: Session | null,
+    clientNonce: string | null
   ) {
     this.owner = owner
     this.appId = appId
     this.key = key
     this.pingIntervalMs = pingIntervalMs
     this.previous = previous
+    this.#clientNonce = clientNonce
   }
 
   get dialect(): Dialect {
@@ -97,7 +101,7 @@ export class Session implements SessionPort {
   }
 
   send(frame: ServerFrame): string {
-    const text = this.seal(frame)
+    const text = this.seal(frame.type === "error" ? this.#bind(frame) : frame)
     if (frame.type === "error") this.owner.hub.telemetry.framesRefused.add(frame.code)
     this.sendSealed(text)
     return text
@@ -111,6 +115,7 @@ export class Session implements SessionPort {
       this.#registered = null
       if (this.#state === "asking") {
         this.#state = "accepted"
+        this.#clientNonce = null
         this.incarnation = incarnation
         if (only !== undefined) this.restrict()
         this.owner.onAccepted(this)
@@ -150,6 +155,12 @@ export class Session implements SessionPort {
     if (error !== null && !this.owner.isReplaced(this)) this.send({ ...error, app_id: this.appId })
     this.finish()
     this.owner.onEnded(this, error)
+  }
+
+  /** Says what it is about, so that a recording of it ends no other session (docs/protocol.md §8). */
+  #bind(error: ErrorFrame): ErrorFrame {
+    if (this.dialect === "legacy") return error
+    return this.#clientNonce === null ? { ...error, session: this.id } : { ...error, client_nonce: this.#clientNonce }
   }
 
   /** The end without a word to anybody. */

@@ -1,0 +1,75 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { makeEnvelope } from "../harness/TestEnvelope.ts"
+import { waitUntil } from "../harness/waitUntil.ts"
+import { refusal } from "./FakeActors.ts"
+import { Peer } from "./Peer.ts"
+import { startTransport, type Transport } from "./startTransport.ts"
+
+const nonce = Buffer.alloc(32, 7).toString("base64")
+
+/** docs/protocol.md §8, docs/decisions/0031 */
+describe("an error says what it is about, so that a recording of it ends nothing else", () => {
+  let transport: Transport
+  beforeEach(async () => {
+    transport = await startTransport()
+  })
+  afterEach(() => transport.stop())
+
+  it("refused by the node's actor → the attempt's client_nonce, no session", async () => {
+    transport.actors.admits = () => refusal("terminal")
+    const peer = await Peer.connect(transport, { signed: true })
+    const answer = await peer.register({ client_nonce: nonce })
+    expect(answer).toMatchObject({ code: "terminal", client_nonce: nonce })
+    expect(answer).not.toHaveProperty("session")
+  })
+
+  it.each(["registration_failed", "level_too_weak"])(
+    "refused by the transport (%s) → the client_nonce",
+    async (code) => {
+      const peer = await Peer.connect(transport, { signed: true })
+      const changes =
+        code === "registration_failed"
+          ? { nonce: Buffer.alloc(32).toString("base64") }
+          : {
+              info: makeEnvelope(
+                {
+                  appId: peer.appId,
+                  serverEp: transport.url,
+                  secLevel: "full",
+                  serverPubKey: transport.serverKeys.text
+                },
+                null
+              ).info
+            }
+      expect(await peer.register({ client_nonce: nonce, ...changes })).toMatchObject({ code, client_nonce: nonce })
+    }
+  )
+
+  it("in a session → that session, and no client_nonce", async () => {
+    const peer = await Peer.connect(transport, { signed: true })
+    await peer.register({ client_nonce: nonce })
+    transport.actors.sessions.get(peer.appId)!.end(refusal("unavailable", true))
+    const error = await waitUntil("the error", () => peer.errors[0])
+    expect(error).toMatchObject({ code: "unavailable", session: peer.registered!.session })
+    expect(error).not.toHaveProperty("client_nonce")
+  })
+
+  it("of a declaration → the child", async () => {
+    transport.actors.declares = () => ({ _tag: "Rejected", error: refusal("parent_sealed") })
+    const peer = await Peer.connect(transport)
+    await peer.register()
+    const child = makeEnvelope({ parentId: peer.appId, serverEp: transport.url }, null)
+    peer.send({ type: "declare", app_id: peer.appId, incarnation: 1, info: child.info })
+    const error = await waitUntil("the refusal", () => peer.errors[0])
+    expect(error).toMatchObject({ code: "parent_sealed", app_id: peer.appId, child_id: child.appId })
+  })
+
+  it("to a legacy client → as ever", async () => {
+    transport.actors.admits = () => refusal("key_mismatch")
+    const peer = await Peer.connect(transport, {}, { dialect: "legacy" })
+    const answer = await peer.register()
+    expect(answer).toMatchObject({ code: "key_mismatch" })
+    expect(answer).not.toHaveProperty("session")
+    expect(answer).not.toHaveProperty("client_nonce")
+  })
+})
