@@ -1,3 +1,5 @@
+import type { TreeEvent } from "./TreeEvent.ts"
+
 /**
  * The frames of TRAILS version 1 as types (PROTOCOL §3). Field names are the wire's.
  * `decodeClientFrame` in `FrameDecoder.ts` is the only way from text to a `ClientFrame`.
@@ -208,8 +210,9 @@ export interface ControlFrame {
 export interface EventFrame {
   readonly type: "event"
   readonly app_id: string
+  /** Opaque; the `from` of a later `subscribe` that goes on behind this event. */
   readonly cursor: string
-  readonly event: unknown
+  readonly event: TreeEvent
 }
 
 /** PROTOCOL §3, closed list. */

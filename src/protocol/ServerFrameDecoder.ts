@@ -15,6 +15,7 @@ import type {
 import { scanObject } from "./JsonScan.ts"
 import { LEVELS } from "./Level.ts"
 import * as Bounds from "./Limits.ts"
+import { readTreeEvent, type TreeEvent } from "./TreeEvent.ts"
 
 /** A server frame with the bytes that it came in. */
 export interface DecodedServerFrame {
@@ -124,12 +125,16 @@ const readControl = (reader: FieldReader): ControlFrame => {
   }
 }
 
-const readEvent = (reader: FieldReader): EventFrame => ({
-  type: "event",
-  app_id: reader.uuid("app_id"),
-  cursor: reader.string("cursor", Bounds.CURSOR),
-  event: reader.raw("event") ?? null
-})
+const readEvent = (reader: FieldReader): EventFrame => {
+  const event = readTreeEvent(reader.raw("event"))
+  if (event === null) reader.fail("event", "a CloudEvent 1.0 of a node (docs/protocol.md, Tree events)")
+  return {
+    type: "event",
+    app_id: reader.uuid("app_id"),
+    cursor: reader.string("cursor", Bounds.CURSOR),
+    event: event as TreeEvent
+  }
+}
 
 const readError = (reader: FieldReader): ErrorFrame => {
   const app_id = reader.optionalUuid("app_id")

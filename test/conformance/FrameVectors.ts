@@ -1,4 +1,5 @@
 import { badFrames } from "./BadFrameVectors.ts"
+import { eventVectors } from "./EventVectors.ts"
 import type { BadFrameVector, GoodFrameVector, ServerFrameVector } from "./FrameVector.ts"
 import { APP, CHILD, clientFrames, CLIENT_NONCE, KEY, NONCE, PARENT, SERVER_KEY, SESSION } from "./FrameExamples.ts"
 
@@ -7,8 +8,7 @@ const good = (
   frame: Readonly<Record<string, unknown>>,
   payload: string | null = null
 ): ServerFrameVector => {
-  const member = frame["type"] === "event" ? "event" : "payload"
-  const application = payload === null ? "" : `,"${member}":${payload}`
+  const application = payload === null ? "" : `,"payload":${payload}`
   return { name, text: `${JSON.stringify(frame).slice(0, -1)}${application},"sig":null}`, ok: true, frame, payload }
 }
 
@@ -58,7 +58,7 @@ const serverFrames = (): ReadonlyArray<ServerFrameVector> => {
       },
       '{"reason":"too slow","grace_ms":9007199254740993}'
     ),
-    good("event", { type: "event", app_id: APP, cursor: "1042" }, '{"specversion":"1.0","n":12345678901234567890}'),
+    ...eventVectors(),
     good("error about a frame", {
       type: "error",
       code: "seq_conflict",

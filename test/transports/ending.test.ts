@@ -59,7 +59,7 @@ describe("how sockets end", () => {
     peer.wire.freeze()
     const session = transport.actors.sessions.get(peer.appId)!
     for (let i = 0; i < 6000; i++)
-      session.send({ type: "event", app_id: peer.appId, cursor: "1", event: "x".repeat(10_000) })
+      session.send({ type: "error", code: "unavailable", message: "x".repeat(10_000), retryable: true })
     tcp(peer).end()
     expect(await lost(peer)).toBe("peer")
     await waitUntil("the socket to be cut", () => transport.sockets.stats().sockets === 0)

@@ -217,7 +217,7 @@ describe("limits of a socket", () => {
     const session = transport.actors.sessions.get(peer.appId)!
     await waitUntil("the cut", () => {
       for (let i = 0; i < 100; i++)
-        session.send({ type: "event", app_id: peer.appId, cursor: "1", event: "x".repeat(10_000) })
+        session.send({ type: "error", code: "unavailable", message: "x".repeat(10_000), retryable: true })
       return transport.actors.losses(peer.appId).length === 1
     })
     expect(transport.actors.losses(peer.appId)).toEqual(["server"])
