@@ -30,6 +30,28 @@ const decodePoint = (bytes: Uint8Array): Point | null => {
   }
 }
 
+/** Lengths, S below the group order, and points that may be computed with. */
+export const isAdmissible = (key: Uint8Array, signature: Uint8Array): boolean =>
+  key.length === 32 &&
+  signature.length === 64 &&
+  littleEndian(signature.subarray(32)) < ORDER &&
+  isUsablePoint(key) &&
+  isUsablePoint(signature)
+
+/** What is hashed for k: R, A, message. */
+export const challenge = (key: Uint8Array, message: Uint8Array, signature: Uint8Array): Uint8Array =>
+  concat(signature.subarray(0, 32), key, message)
+
+/** [S]B − [k]A encodes to R. The signature is admissible, `hash` is SHA-512 of the challenge. */
+export const holds = (key: Uint8Array, signature: Uint8Array, hash: Uint8Array): boolean => {
+  const point = decodePoint(key)
+  if (point === null) return false
+  const s = littleEndian(signature.subarray(32))
+  const k = littleEndian(hash) % ORDER
+  const expected = Point.BASE.multiply(s, false).subtract(point.multiply(k, false)).toBytes()
+  return expected.every((byte, index) => byte === signature[index])
+}
+
 /**
  * Ed25519 by @noble/ed25519, for clients without node:crypto. noble's own `verify` multiplies by the cofactor and so
  * accepts signatures with a small-order part that node:crypto refuses; the equation here is the one without it.
@@ -37,17 +59,8 @@ const decodePoint = (bytes: Uint8Array): Point | null => {
 export const nobleEd25519 = (sha512: Hash): Ed25519 => {
   // noble takes its synchronous hash from this table only.
   hashes.sha512 = (message) => Uint8Array.from(sha512(message))
-  const verify: Ed25519["verify"] = (key, message, signature) => {
-    if (key.length !== 32 || signature.length !== 64) return false
-    const r = signature.subarray(0, 32)
-    const s = littleEndian(signature.subarray(32))
-    if (s >= ORDER || !isUsablePoint(key) || !isUsablePoint(r)) return false
-    const point = decodePoint(key)
-    if (point === null) return false
-    const k = littleEndian(sha512(concat(r, key, message))) % ORDER
-    const expected = Point.BASE.multiply(s, false).subtract(point.multiply(k, false)).toBytes()
-    return expected.every((byte, index) => byte === r[index])
-  }
+  const verify: Ed25519["verify"] = (key, message, signature) =>
+    isAdmissible(key, signature) && holds(key, signature, sha512(challenge(key, message, signature)))
   return {
     publicKey: (seed) => getPublicKey(seed),
     sign: (seed, message) => sign(message, seed),

@@ -1,0 +1,386 @@
+import type { ErrorFrame, MsgType, ServerFrame } from "../protocol/Frames.ts"
+import { DEFAULT_MAX_FRAME } from "../protocol/Limits.ts"
+import { Attachment, type Session } from "./Attachment.ts"
+import { Children } from "./Children.ts"
+import { type Answer, Commands } from "./Commands.ts"
+import type { Identity } from "./Identity.ts"
+import type { Outgoing } from "./Link.ts"
+import type { LinkPool } from "./LinkPool.ts"
+import { type Entry, Outbox } from "./Outbox.ts"
+import { describeError, encodePayload, isPayloadProblem } from "./Payload.ts"
+import type { Platform } from "./Platform.ts"
+import { remedyFor } from "./remedyFor.ts"
+import { reportFrame } from "./reportFrame.ts"
+import { FRAME_BYTES, ReportMaker } from "./ReportMaker.ts"
+import { traceIds } from "./TraceContext.ts"
+import type {
+  CancelHandler,
+  Child,
+  ChildOptions,
+  InitOptions,
+  Queued,
+  ReportOptions,
+  ShutdownOptions,
+  Stats,
+  TrailsNode,
+  WaitOptions
+} from "./TrailsNode.ts"
+import { Waiting } from "./Waiting.ts"
+
+const MESSAGES = 10_000
+const BYTES = 16 * 1024 * 1024
+const SHUTDOWN_MS = 5000
+const RESUBSCRIBE_MS = 1000
+const QUEUED: Queued = { queued: true }
+
+const refusal = (reason: Exclude<Queued, { queued: true }>["reason"], message: string): Queued => ({
+  queued: false,
+  reason,
+  message
+})
+
+/**
+ * A node that is part of a tree: what it reports is buffered and sent as the way to the server allows.
+ * - L1 the first Result or Error, or `shutdown`, ends it: nothing is taken after that (PROTOCOL §6).
+ * - L2 nothing here waits for the network, and nothing throws into the application.
+ */
+export class LiveNode implements TrailsNode {
+  readonly isActive = true
+  readonly #platform: Platform
+  readonly #identity: Identity
+  readonly #outbox: Outbox
+  readonly #reports: ReportMaker
+  readonly #attachment: Attachment
+  readonly #children: Children
+  readonly #commands: Commands
+  readonly #warn: (text: string) => void
+  readonly #onOver: () => void
+  readonly #waiting: Waiting
+  #maxFrame = DEFAULT_MAX_FRAME
+  /** L1 */
+  #ended: string | null = null
+  #saidEnd = false
+  #refusal: string | null = null
+  #isOver = false
+  #shutdown: Promise<boolean> | null = null
+  #stopRetry: () => void = () => {}
+  #pausedUntil = 0
+
+  constructor(platform: Platform, pool: LinkPool, identity: Identity, options: InitOptions, onOver: () => void) {
+    this.#platform = platform
+    this.#identity = identity
+    this.#onOver = onOver
+    this.#waiting = new Waiting(platform)
+    this.#warn = (text) => (options.warn ?? platform.warn)(`${identity.envelope.appName} (${identity.appId}): ${text}`)
+    this.#reports = new ReportMaker(platform.wallClock, identity.envelope.traceparent)
+    this.#outbox = new Outbox({ messages: options.buffer?.messages ?? MESSAGES, bytes: options.buffer?.bytes ?? BYTES })
+    const owner = {
+      lastAcked: () => this.#outbox.lastAcked,
+      onAttached: (session: Session, lastSeq: number) => this.#onAttached(session, lastSeq),
+      onDetached: () => this.#onDetached(),
+      onFrame: (frame: ServerFrame) => this.#onFrame(frame),
+      onStopped: (error: ErrorFrame | null, reason: string) => this.#onStopped(error, reason),
+      next: () => this.#next()
+    }
+    this.#attachment = new Attachment(platform, pool, identity, owner, {
+      capabilities: options.capabilities ?? [],
+      pingIntervalMs: options.pingIntervalMs ?? null
+    })
+    this.#children = new Children(platform, identity, this.#attachment, {
+      warn: this.#warn,
+      onSettled: () => this.#waiting.look()
+    })
+    this.#commands = new Commands(
+      platform,
+      { answer: (id, answer) => this.#answer(id, answer), onCancelled: () => this.#end("cancelled") },
+      options.onCancel ?? null
+    )
+    this.#attachment.start()
+  }
+
+  get appId(): string {
+    return this.#identity.appId
+  }
+
+  get parentId(): string | null {
+    return this.#identity.envelope.parentId
+  }
+
+  get name(): string {
+    return this.#identity.envelope.appName
+  }
+
+  get traceparent(): string | null {
+    return this.#identity.envelope.traceparent
+  }
+
+  get context(): Readonly<Record<string, string>> {
+    return {
+      trails_app_id: this.appId,
+      trails_app_name: this.name,
+      ...(this.parentId === null ? {} : { trails_parent_id: this.parentId }),
+      ...traceIds(this.traceparent)
+    }
+  }
+
+  status(payload: unknown, options: ReportOptions = {}): Queued {
+    return this.#report("Status", payload, options)
+  }
+
+  result(payload?: unknown, options: ReportOptions = {}): Queued {
+    const queued = this.#report("Result", payload, options)
+    if (!queued.queued && (queued.reason === "too_large" || queued.reason === "not_json"))
+      this.#report("Error", describeError(`the result could not be sent: ${queued.message}`), options)
+    return queued
+  }
+
+  error(error: unknown, detail?: unknown, options: ReportOptions = {}): Queued {
+    const queued = this.#report("Error", describeError(error, detail), options)
+    if (!queued.queued && (queued.reason === "too_large" || queued.reason === "not_json"))
+      return this.#report(
+        "Error",
+        describeError(error, { problem: `the detail could not be sent: ${queued.message}` }),
+        {}
+      )
+    return queued
+  }
+
+  createChild(name: string, options: ChildOptions = {}): Promise<Child> {
+    return this.#children.create(name, options)
+  }
+
+  onCancel(handler: CancelHandler): void {
+    this.#commands.handle(handler)
+  }
+
+  ready({ timeoutMs }: WaitOptions = {}): Promise<boolean> {
+    const done = () => this.#attachment.attachments > 0 || this.#isOver
+    return this.#waiting.until(done, timeoutMs).then(() => this.#attachment.attachments > 0)
+  }
+
+  stats(): Stats {
+    const { attachments, lastReason, state } = this.#attachment
+    const isAttached = state === "attached" || state === "draining"
+    return {
+      state: this.#refusal !== null ? "refused" : this.#isOver ? "ended" : isAttached ? "attached" : "connecting",
+      reason: isAttached ? null : (this.#refusal ?? lastReason),
+      waiting: this.#outbox.size,
+      acked: this.#outbox.acked,
+      dropped: this.#outbox.dropped,
+      refused: this.#outbox.refused,
+      reconnects: Math.max(0, attachments - 1)
+    }
+  }
+
+  shutdown({ timeoutMs = SHUTDOWN_MS }: ShutdownOptions = {}): Promise<boolean> {
+    this.#shutdown ??= this.#shutDown(timeoutMs)
+    return this.#shutdown
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown()
+  }
+
+  /** The process dies of this: an Error, unless it has ended already. */
+  fail(error: unknown): void {
+    if (this.#ended === null) this.error(error)
+    this.#attachment.flush()
+  }
+
+  /** The process ends with this turn. */
+  exit(code: number): void {
+    this.#end(code === 0 ? "completed" : `exit code ${code}`)
+    this.#attachment.flush()
+  }
+
+  async #shutDown(timeoutMs: number): Promise<boolean> {
+    const { monotonic } = this.#platform
+    const until = monotonic() + timeoutMs
+    const before = this.#outbox.refused
+    this.#attachment.hurry()
+    // The farewell ends the session, and nobody would hear the answers to declarations any more.
+    await this.#waiting.until(() => this.#isOver || this.#children.undeclared === 0, timeoutMs)
+    this.#end("completed")
+    await this.#waiting.until(() => this.#isOver || this.#isSettled(), Math.max(0, until - monotonic()))
+    const isStored = this.#refusal === null && this.#isSettled() && this.#outbox.refused === before
+    this.#over()
+    return isStored
+  }
+
+  #isSettled(): boolean {
+    return this.#outbox.size === 0 && this.#children.undeclared === 0
+  }
+
+  #report(kind: MsgType, value: unknown, options: ReportOptions): Queued {
+    if (this.#ended !== null) {
+      return this.#refusal === null
+        ? refusal("ended", `${this.#ended} came before: nothing is reported after it`)
+        : refusal("inactive", this.#refusal)
+    }
+    const payload = encodePayload(value)
+    if (isPayloadProblem(payload)) return refusal("not_json", `this ${kind} can't be sent: ${payload.problem}`)
+    const size = payload.size + FRAME_BYTES
+    if (size > this.#maxFrame)
+      return refusal("too_large", `a ${kind} of ${payload.size} bytes: frames may have ${this.#maxFrame} bytes`)
+    if (kind !== "Status") {
+      this.#ended = kind === "Result" ? "a result" : "an error"
+      this.#saidEnd = true
+    }
+    const isQueued = this.#outbox.offer(this.#reports.message(kind, payload, options))
+    this.#attachment.wake()
+    return isQueued ? QUEUED : refusal("full", "the buffer is full of reports that are under way")
+  }
+
+  /** The farewell, unless a Result or an Error has said it. */
+  #end(reason: string): void {
+    this.#ended ??= "the end"
+    if (this.#saidEnd || this.#isOver) return
+    this.#saidEnd = true
+    this.#outbox.offer(this.#reports.farewell(reason))
+    this.#attachment.wake()
+  }
+
+  #onAttached({ restricted }: Session, lastSeq: number): void {
+    this.#outbox.settle(lastSeq)
+    this.#maxFrame = this.#attachment.maxFrame ?? this.#maxFrame
+    if (restricted) this.#ended ??= "the command to stop"
+    this.#children.onAttached()
+    this.#waiting.look()
+  }
+
+  #onDetached(): void {
+    this.#stopRetry()
+    this.#pausedUntil = 0
+    this.#outbox.rewind()
+  }
+
+  #next(): Outgoing | null {
+    const { session } = this.#attachment
+    if (session === null || this.#pausedUntil > this.#platform.monotonic()) return null
+    for (let entry = this.#outbox.peek(); entry !== undefined; entry = this.#outbox.peek()) {
+      // In a session for stopping alone, progress is refused (PROTOCOL §4); a server may grant less than we assumed.
+      const isUnwanted = entry.kind === "Status" && session.restricted
+      if (!isUnwanted && entry.size <= this.#maxFrame) {
+        this.#outbox.take()
+        return { message: reportFrame(this.#identity, session.incarnation, entry), size: entry.size }
+      }
+      this.#outbox.dropWaiting()
+      if (!isUnwanted) this.#tooLarge(entry)
+    }
+    return null
+  }
+
+  #onFrame(frame: ServerFrame): void {
+    switch (frame.type) {
+      case "ack":
+        if (frame.incarnation === this.#attachment.session?.incarnation) {
+          this.#attachment.credit(this.#outbox.settle(frame.seq))
+          this.#waiting.look()
+        }
+        return
+      case "declared":
+        return this.#children.onDeclared(frame.child_id)
+      case "event":
+        return this.#children.onEvent(frame)
+      case "control": {
+        const { session } = this.#attachment
+        const isOurs =
+          session !== null &&
+          frame.session === session.id &&
+          frame.incarnation === session.incarnation &&
+          frame.epoch >= session.epoch
+        const now = this.#platform.wallClock() + this.#attachment.clockOffsetMs
+        if (isOurs && frame.expires_at > now) this.#commands.onControl(frame)
+        return
+      }
+      case "error":
+        return this.#onError(frame)
+    }
+  }
+
+  #onError(error: ErrorFrame): void {
+    if (error.child_id !== undefined) return this.#children.onRefused(error.child_id, error)
+    if (error.seq === undefined) {
+      const isSubscription = error.code === "bad_frame" || error.code === "overloaded" || error.code === "unavailable"
+      if (isSubscription) this.#children.onUnsubscribed(!error.retryable, error.retry_after_ms ?? RESUBSCRIBE_MS)
+      else this.#warn(`${error.code}: ${error.message}`)
+      return
+    }
+    if (error.retryable) {
+      // Every later seq is refused until this one has come again (PROTOCOL §6).
+      const pause = error.retry_after_ms ?? 0
+      this.#attachment.credit(this.#outbox.rewind(error.seq))
+      this.#pausedUntil = this.#platform.monotonic() + pause
+      this.#stopRetry()
+      this.#stopRetry = this.#platform.later(pause, () => {
+        this.#pausedUntil = 0
+        this.#attachment.wake()
+      })
+      return
+    }
+    const entry = this.#outbox.refuse(error.seq)
+    if (entry === null) return
+    this.#attachment.credit({ frames: 1, bytes: entry.size })
+    this.#warn(`a ${entry.kind} was refused: ${error.code}: ${error.message}`)
+    if (error.code === "terminal") this.#ended ??= "the server's end of this node"
+    else if (entry.kind === "Result") this.#sayInstead(`${error.code}: ${error.message}`)
+    this.#waiting.look()
+  }
+
+  #tooLarge(entry: Entry): void {
+    const reason = `a ${entry.kind} of about ${entry.size} bytes: this server takes frames of ${this.#maxFrame} bytes`
+    this.#warn(reason)
+    if (entry.kind === "Result") this.#sayInstead(reason)
+    this.#waiting.look()
+  }
+
+  /** The Result will not be stored: an Error says so in its place. */
+  #sayInstead(reason: string): void {
+    const payload = encodePayload(describeError(`the result could not be sent: ${reason}`))
+    if (isPayloadProblem(payload)) return
+    this.#outbox.offer(this.#reports.message("Error", payload))
+    this.#attachment.wake()
+  }
+
+  #answer(correlationId: string, answer: Answer): void {
+    const { session } = this.#attachment
+    if (session === null) return
+    this.#attachment.send(
+      {
+        type: "control_result",
+        app_id: this.appId,
+        incarnation: session.incarnation,
+        correlation_id: correlationId,
+        ack: answer.ack,
+        ...(answer.ack ? {} : { error: answer.error })
+      },
+      answer.ack ? answer.result : null
+    )
+  }
+
+  #onStopped(error: ErrorFrame | null, reason: string): void {
+    // A node that has ended is told up to where it is stored.
+    if (error?.code === "terminal" && error.seq !== undefined) this.#outbox.settle(error.seq)
+    const isDone = error?.code === "terminal" && this.#outbox.size === 0
+    if (error !== null && !isDone) {
+      const remedy = remedyFor(error.code)
+      this.#refusal = remedy === undefined ? reason : `${reason}. ${remedy}`
+      this.#warn(`nothing more is sent: ${this.#refusal}`)
+    }
+    this.#ended ??= "the end"
+    this.#outbox.abandon()
+    this.#over()
+  }
+
+  #over(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#ended ??= "the end"
+    this.#stopRetry()
+    this.#attachment.stop()
+    this.#children.close()
+    this.#outbox.abandon()
+    this.#onOver()
+    this.#waiting.look()
+  }
+}

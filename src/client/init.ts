@@ -1,0 +1,106 @@
+import { decodeEnvelope, encodeEnvelope, encodeInfo, type Envelope, isEnvelopeProblem } from "../protocol/Envelope.ts"
+import { isWeaker, STRONGEST } from "../protocol/Level.ts"
+import { Identity } from "./Identity.ts"
+import { idleNode } from "./IdleNode.ts"
+import { LinkPool } from "./LinkPool.ts"
+import { LiveNode } from "./LiveNode.ts"
+import type { Platform } from "./Platform.ts"
+import type { InitOptions, TrailsNode } from "./TrailsNode.ts"
+
+const VARIABLE = "TRAILS_INFO"
+const SEED = 32
+
+/** The envelope's base64 as this process was given it; undefined when it was given none. */
+const infoOf = (platform: Platform, { info, root }: InitOptions): string | undefined => {
+  if (info !== undefined) return info.trim()
+  if (root === undefined) return platform.environment(VARIABLE)?.trim()
+  return encodeInfo(
+    encodeEnvelope({
+      ...root,
+      appId: root.appId ?? platform.newId(),
+      parentId: null,
+      secLevel: "open",
+      scheduledAt: platform.wallClock()
+    })
+  )
+}
+
+/** Why this client can't be that node, in words for whoever started it; null: it can. */
+const unfit = ({ childKey, secLevel, serverEp }: Envelope, publicKey: string | null): string | null => {
+  if (!/^wss?:/.test(serverEp)) return `TRAILS_INFO: this client speaks ws and wss, serverEp is ${serverEp}`
+  if (isWeaker(STRONGEST, secLevel))
+    return `TRAILS_INFO: this client has no level ${secLevel} yet; the strongest is ${STRONGEST}`
+  return publicKey !== null && childKey !== null && childKey !== publicKey
+    ? "TRAILS_INFO names another childKey: give its secret half to init({ seed })"
+    : null
+}
+
+/** `init` for one platform; nodes that it makes share sockets. */
+export const makeInit = (platform: Platform): ((options?: InitOptions) => Promise<TrailsNode>) => {
+  const pool = new LinkPool(platform)
+  /** By `appId`: a second `init` of the same envelope in this process is the same node. */
+  const nodes = new Map<string, Promise<TrailsNode>>()
+  const live = new Set<LiveNode>()
+  let isWatching = false
+
+  const watchExit = (): void => {
+    if (isWatching) return
+    isWatching = true
+    platform.watchExit({
+      idle: () => {
+        for (const node of live) void node.shutdown()
+      },
+      failed: (error) => {
+        for (const node of live) node.fail(error)
+      },
+      ending: (code) => {
+        for (const node of live) node.exit(code)
+      }
+    })
+  }
+
+  const begin = async (envelope: Envelope, options: InitOptions): Promise<TrailsNode> => {
+    const idle = (reason: string): TrailsNode => {
+      ;(options.warn ?? platform.warn)(`${reason}. Nothing is reported to TRAILS`)
+      return idleNode(reason, platform.newId)
+    }
+    const { seed } = options
+    if (seed !== undefined && seed.length !== SEED) return idle(`seed must have ${SEED} bytes`)
+    const problem = unfit(envelope, null)
+    if (problem !== null) return idle(problem)
+    const identity = await Identity.make(platform, envelope, seed)
+    const mismatch = unfit(envelope, identity.publicKey)
+    if (mismatch !== null) return idle(mismatch)
+    const node: LiveNode = new LiveNode(platform, pool, identity, options, () => {
+      live.delete(node)
+      nodes.delete(envelope.appId)
+    })
+    if (options.exitHook !== false) {
+      live.add(node)
+      watchExit()
+    }
+    return node
+  }
+
+  return async (options = {}) => {
+    try {
+      const info = infoOf(platform, options)
+      if (info === undefined || info === "") return idleNode(`there is no ${VARIABLE}`, platform.newId)
+      const envelope = decodeEnvelope(info)
+      if (isEnvelopeProblem(envelope)) {
+        ;(options.warn ?? platform.warn)(`${envelope.problem}. Nothing is reported to TRAILS`)
+        return idleNode(envelope.problem, platform.newId)
+      }
+      const known = nodes.get(envelope.appId)
+      if (known !== undefined) return await known
+      const made = begin(envelope, options)
+      nodes.set(envelope.appId, made)
+      return await made
+    } catch (error) {
+      // What can't be foreseen here (a platform without the cryptography, say) must not stop the program either.
+      const reason = `init failed: ${String(error)}`
+      platform.warn(`${reason}. Nothing is reported to TRAILS`)
+      return idleNode(reason, platform.newId)
+    }
+  }
+}
