@@ -136,6 +136,7 @@ export class LoadLink {
     })
     this.#socket = socket
     this.#heardAt = performance.now()
+    this.#pingMs = PING_MS
     let reason: string | null = null
     let isDown = false
     const closed = new Promise<void>((resolve) => {
@@ -295,13 +296,13 @@ export class LoadLink {
 
   #onError(frame: ErrorFrame): void {
     const socket = this.#socket!
-    this.#retryAfterMs = Math.max(this.#retryAfterMs, frame.retry_after_ms ?? 0)
-    if (frame.code === "going_away") {
+    const node = this.#nodeOf(frame.app_id)
+    if (node === null || frame.code === "going_away") {
+      this.#retryAfterMs = Math.max(this.#retryAfterMs, frame.retry_after_ms ?? 0)
+      if (frame.code !== "going_away") return this.#context.tally.note(`error ${frame.code}: ${frame.message}`)
       this.#isAway = true
       return void setTimeout(() => socket.terminate(), LEAVE_MS)
     }
-    const node = this.#nodeOf(frame.app_id)
-    if (node === null) return this.#context.tally.note(`error ${frame.code}: ${frame.message}`)
     if (this.#answer(node, frame) || !this.#joined.has(node)) return
     // Its session is gone, on our side only is it still there.
     if (frame.code === "not_registered") return socket.terminate()

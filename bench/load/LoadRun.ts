@@ -202,10 +202,17 @@ export class LoadRun {
       const acked = sum(this.#crews, (counts) => counts.acked)
       const sent = sum(this.#crews, (counts) => counts.sent)
       const attached = sum(this.#crews, (counts) => counts.attached)
+      const reconnects = sum(this.#crews, (counts) => counts.reconnects)
       const trouble = acked === before ? this.#trouble : null
-      const why = trouble === null ? "" : `; ${trouble}`
-      if (sent === 0) this.#say(`attached: ${attached} of ${this.#flags.nodes}${why}`)
-      else this.#say(`${acked - before} acked/s, ${acked} acked, ${sent - acked} under way${why}`)
+      this.#say(
+        [
+          sent === 0
+            ? `attached: ${attached} of ${this.#flags.nodes}`
+            : `${acked - before} acked/s, ${acked} acked, ${sent - acked} under way`,
+          ...(reconnects === 0 ? [] : [`${reconnects} reconnects`]),
+          ...(trouble === null ? [] : [trouble])
+        ].join(", ")
+      )
       before = acked
     }, PROGRESS_MS)
   }

@@ -38,6 +38,12 @@ export class RunningLoad {
     await waitUntil("acked messages", () => /[1-9]\d* acked,/.test(this.stderr), { withinMs: 30_000 })
   }
 
+  /** Waits until so many sockets have come back. */
+  async reconnected(sockets: number): Promise<void> {
+    const newest = () => Number([...this.stderr.matchAll(/(\d+) reconnects/g)].at(-1)?.[1] ?? 0)
+    await waitUntil(`${sockets} reconnects`, () => newest() >= sockets, { withinMs: 60_000 })
+  }
+
   /** The last line of stdout, at the end. */
   async summary(): Promise<LoadSummary> {
     await this.exited
