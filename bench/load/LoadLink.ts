@@ -138,14 +138,12 @@ export class LoadLink {
     this.#heardAt = performance.now()
     this.#pingMs = PING_MS
     let reason: string | null = null
-    let isDown = false
     const closed = new Promise<void>((resolve) => {
       socket.on("error", (error) => {
         reason ??= reasonOf(error)
         socket.terminate()
       })
       socket.on("close", (code, text) => {
-        isDown = true
         const why = reason ?? `closed with ${[code, text.toString()].join(" ").trim()}`
         if (!this.#isOver) tally.note(`${url}: ${why}`)
         resolve()
@@ -167,11 +165,14 @@ export class LoadLink {
     const late = setTimeout(() => socket.terminate(), HANDSHAKE_MS)
     await Promise.race([closed, greeted])
     clearTimeout(late)
-    if (!isDown) {
+    if (socket.readyState === WebSocket.OPEN) {
       const waiting = this.nodes.filter((node) => !node.isRefused)
       await Promise.race([closed, Promise.all(waiting.map((node) => this.#register(node, socket)))])
     }
-    return isDown ? null : { closed }
+    // An answer that is not to be believed has cut the socket, and that is not over yet.
+    if (socket.readyState === WebSocket.OPEN) return { closed }
+    await closed
+    return null
   }
 
   #detach(): void {

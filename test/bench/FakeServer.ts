@@ -62,6 +62,11 @@ export class FakeServer {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}/ws`
   }
 
+  /** Sockets that are open now. */
+  get connected(): number {
+    return this.#server.clients.size
+  }
+
   /** Seqs of the messages that came, in order. */
   get seqs(): ReadonlyArray<number> {
     return this.frames.flatMap(({ header }) => (header === undefined ? [] : [header.seq]))

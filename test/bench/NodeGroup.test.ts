@@ -131,7 +131,7 @@ describe("a load process against a server that misbehaves", () => {
       recorded = true
     }
     const report = await run([server], 1, { level: "signed", serverKey: server.keys.text })
-    expect(report).toMatchObject({ sent: 1, acked: 1, violations: 1, attached: 1 })
+    expect(report).toMatchObject({ sent: 1, acked: 1, violations: 1, attached: 1, reconnects: 0 })
     expect(server.sockets).toBe(2)
   })
 

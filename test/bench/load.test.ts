@@ -5,6 +5,8 @@ import { type FreshDatabase, freshDatabase } from "../harness/freshDatabase.ts"
 import type { Stored } from "../harness/Checker.ts"
 import { readEmbedded, readPostgres } from "../harness/StoredState.ts"
 import { Trailsd, type TrailsdOptions } from "../harness/Trailsd.ts"
+import { waitUntil } from "../harness/waitUntil.ts"
+import { FakeServer } from "./FakeServer.ts"
 import { RunningLoad } from "./RunningLoad.ts"
 
 const cleanUps: Array<() => Promise<void>> = []
@@ -87,27 +89,31 @@ describe("load", () => {
     }
   )
 
-  it("nothing is lost when the server is killed and started again, open or signed", { timeout: 90_000 }, async () => {
-    const server = await start()
-    const runs = ["open", "signed"].map((level) =>
-      load(`--url ${server.url} --nodes 10 --seconds 600 --rate 300 --level ${level} --json`, server.folder)
-    )
-    await Promise.all(runs.map((run) => run.underWay()))
-    await server.kill()
-    await server.start()
-    await Promise.all(runs.map((run) => run.reconnected(10)))
-    let acked = 0
-    for (const run of runs) {
-      run.child.kill("SIGINT")
-      const summary = await run.summary()
-      expect(summary).toMatchObject({ lost: 0, refused: 0, violations: 0 })
-      expect(await run.exited).toBe(0)
-      expect(run.stderr).toContain("closed with")
-      acked += summary.acked
+  it(
+    "nothing is lost when the server is killed and started again, open, signed or legacy",
+    { timeout: 90_000 },
+    async () => {
+      const server = await start()
+      const runs = ["--level open", "--level signed", "--legacy"].map((kind) =>
+        load(`--url ${server.url} --nodes 10 --seconds 600 --rate 300 ${kind} --json`, server.folder)
+      )
+      await Promise.all(runs.map((run) => run.underWay()))
+      await server.kill()
+      await server.start()
+      await Promise.all(runs.map((run) => run.reconnected(10)))
+      let acked = 0
+      for (const run of runs) {
+        run.child.kill("SIGINT")
+        const summary = await run.summary()
+        expect(summary).toMatchObject({ lost: 0, refused: 0, violations: 0 })
+        expect(await run.exited).toBe(0)
+        expect(run.stderr).toContain("closed with")
+        acked += summary.acked
+      }
+      await server.stop()
+      expect(statusRows(await readEmbedded(join(server.dataDir, "pglite")))).toBe(acked)
     }
-    await server.stop()
-    expect(statusRows(await readEmbedded(join(server.dataDir, "pglite")))).toBe(acked)
-  })
+  )
 
   it.for(["stop", "kill"] as const)(
     "two URLs: after the %s of a server its nodes go on at the other one",
@@ -131,6 +137,20 @@ describe("load", () => {
       expect(statusRows(await readPostgres(database.url))).toBe(summary.acked)
     }
   )
+
+  it("its processes end with it, also when it is killed", async () => {
+    const server = await FakeServer.start()
+    cleanUps.push(() => server.close())
+    server.onFrame = (frame, socket) => {
+      if (frame.type === "register") server.accept(frame, socket)
+      else server.ack(frame, socket)
+    }
+    const run = load(`--url ${server.url} --nodes 6 --processes 3 --seconds 600 --rate 100`)
+    await run.underWay()
+    expect(server.connected).toBe(6)
+    run.child.kill("SIGKILL")
+    await waitUntil("no socket is left", () => server.connected === 0)
+  })
 
   it("says so when nobody listens", async () => {
     const run = load(`--url ws://127.0.0.1:${await freePort()} --nodes 3`)
