@@ -5,7 +5,7 @@ import { type PublicKey, verifySync } from "../../src/actors/Ed25519.ts"
 import type { ControlFrame, ErrorFrame, HelloFrame, RegisteredFrame, ServerFrame } from "../../src/protocol/Frames.ts"
 import { decodeServerFrame } from "../../src/protocol/ServerFrameDecoder.ts"
 import { splitSigned, TAGS } from "../../src/protocol/SignedFrame.ts"
-import { Backoff } from "./Backoff.ts"
+import { Backoff } from "../../src/client/Backoff.ts"
 import type { Gate } from "./Gate.ts"
 import { reasonOf } from "./LoadError.ts"
 import type { LoadNode } from "./LoadNode.ts"
@@ -45,7 +45,7 @@ export class LoadLink {
   readonly nodes: ReadonlyArray<LoadNode>
   readonly #context: LinkContext
   readonly #byId: ReadonlyMap<string, LoadNode>
-  readonly #backoff = new Backoff()
+  readonly #backoff = new Backoff(Math.random)
   #url: number
   #socket: WebSocket | null = null
   #hello: HelloFrame | null = null

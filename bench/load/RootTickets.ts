@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises"
 import type { AdminKeyFile } from "./AdminKeyFile.ts"
-import { Backoff } from "./Backoff.ts"
+import { Backoff } from "../../src/client/Backoff.ts"
 import { EXIT, LoadError, reasonOf } from "./LoadError.ts"
 
 /** What `POST /api/v1/roots` answers, as far as it matters here. */
@@ -41,7 +41,7 @@ const ask = async (
   appName: string
 ): Promise<RootTicket> => {
   const body = new TextEncoder().encode(JSON.stringify({ appName, secLevel: "signed", startDeadline: START_DEADLINE }))
-  const backoff = new Backoff()
+  const backoff = new Backoff(Math.random)
   let trouble = ""
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const url = endpointOf(urls[(first + attempt) % urls.length]!)

@@ -14,15 +14,20 @@ export class Backoff {
   }
 
   /** Milliseconds until the next attempt. `retryAfterMs`: the least that the server asked for, 0 for none. */
-  next(retryAfterMs: number): number {
-    const base = Math.min(FIRST_MS * 2 ** this.#attempts, LONGEST_MS)
-    if (base < LONGEST_MS) this.#attempts++
+  next(retryAfterMs = 0): number {
+    const pause = Math.max(Math.min(FIRST_MS * 2 ** this.#attempts, LONGEST_MS), retryAfterMs)
+    this.#attempts++
     // Up to half as much again: thousands of clients that were lost together do not come back together.
-    return Math.max(base, retryAfterMs) + this.#random() * (Math.max(base, retryAfterMs) / 2)
+    return pause * (1 + this.#random() / 2)
   }
 
   /** A session has ended that lived for so long. */
   lived(milliseconds: number): void {
-    if (milliseconds >= PROVEN_MS) this.#attempts = 0
+    if (milliseconds >= PROVEN_MS) this.reset()
+  }
+
+  /** The way is free: the next pause is the shortest. */
+  reset(): void {
+    this.#attempts = 0
   }
 }
