@@ -117,7 +117,7 @@ export class Attachment implements LinkMember {
   /** Comes back sooner from now on: somebody waits for the end. */
   hurry(): void {
     this.#hurry = true
-    if (this.#state === "waiting") this.#wait(0)
+    if (this.#state === "waiting") this.#wait(this.#retryAfterMs)
   }
 
   /** Leaves the server without another word. */
@@ -170,7 +170,8 @@ export class Attachment implements LinkMember {
     this.#detach()
     if (this.#state === "stopped") return
     this.#lastReason = reason
-    this.#wait(Math.max(retryAfterMs, this.#retryAfterMs))
+    this.#retryAfterMs = Math.max(retryAfterMs, this.#retryAfterMs)
+    this.#wait(this.#retryAfterMs)
   }
 
   next(): Outgoing | null {

@@ -162,9 +162,10 @@ export class Link {
     if (this.#ready.size > 0) this.#schedule()
   }
 
-  /** Sends what may be sent, in this very turn: the process ends. */
+  /** Sends all there is, in this very turn: the process ends, and K3 is left to the server's own back-pressure. */
   flush(): void {
-    this.#pump(Number.POSITIVE_INFINITY)
+    this.#limits = { ...this.#limits, max_in_flight: Infinity, max_in_flight_bytes: Infinity }
+    this.#pump(Infinity)
   }
 
   /** The conversation can't be trusted, or makes no sense: without a closing handshake. */

@@ -60,6 +60,7 @@ export class LiveNode implements TrailsNode {
   /** L1 */
   #ended: string | null = null
   #saidEnd = false
+  #saidFarewell = false
   #refusal: string | null = null
   #isOver = false
   #shutdown: Promise<boolean> | null = null
@@ -236,6 +237,7 @@ export class LiveNode implements TrailsNode {
     this.#ended ??= "the end"
     if (this.#saidEnd || this.#isOver) return
     this.#saidEnd = true
+    this.#saidFarewell = true
     this.#outbox.offer(this.#reports.farewell(reason))
     this.#attachment.wake()
   }
@@ -276,6 +278,8 @@ export class LiveNode implements TrailsNode {
         if (frame.incarnation === this.#attachment.session?.incarnation) {
           this.#attachment.credit(this.#outbox.settle(frame.seq))
           this.#waiting.look()
+          // The server has ended the session with it: coming back would only be told that it is over.
+          if (this.#saidFarewell && this.#outbox.size === 0) this.#over()
         }
         return
       case "declared":

@@ -92,6 +92,8 @@ export class Outbox {
   readonly #waiting = new Line()
   readonly #underWay = new Line()
   #seq = 0
+  /** The last one that was ever taken. */
+  #sent = 0
   #bytes = 0
   #acked = 0
   #ackedCount = 0
@@ -157,12 +159,14 @@ export class Outbox {
     if (entry === undefined) return undefined
     this.#waiting.shift()
     this.#underWay.push(entry)
+    this.#sent = Math.max(this.#sent, entry.seq)
     return entry
   }
 
-  /** Everything up to `seq` is stored. */
-  settle(seq: number): Credit {
+  /** Everything up to `seq` is stored, as far as it was sent: nobody can ack what he has not got. */
+  settle(upTo: number): Credit {
     const credit = { frames: 0, bytes: 0 }
+    const seq = Math.min(upTo, this.#sent)
     for (let entry = this.#underWay.first; entry !== undefined && entry.seq <= seq; entry = this.#underWay.first) {
       this.#underWay.shift()
       this.#leave(entry, credit)

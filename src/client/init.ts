@@ -95,7 +95,9 @@ export const makeInit = (platform: Platform): ((options?: InitOptions) => Promis
       if (known !== undefined) return await known
       const made = begin(envelope, options)
       nodes.set(envelope.appId, made)
-      return await made
+      const node = await made
+      if (!node.isActive) nodes.delete(envelope.appId)
+      return node
     } catch (error) {
       // What can't be foreseen here (a platform without the cryptography, say) must not stop the program either.
       const reason = `init failed: ${String(error)}`
