@@ -14,6 +14,8 @@ export interface StormOptions {
   /** Client processes; a process may hold 20,000 descriptors at most. */
   readonly processes: number
   readonly level: Level
+  /** `raw`: they dial again at once, as no decent client does. `sdk`: by the client's own pauses. */
+  readonly kind: "raw" | "sdk"
   readonly log: (line: string) => void
 }
 
@@ -42,8 +44,9 @@ const LIMIT_MS = 120_000
 class Clients {
   readonly #children: ReadonlyArray<ChildProcess>
 
-  constructor(processes: number) {
-    this.#children = Array.from({ length: processes }, () => fork(join(import.meta.dirname, "stormClients.ts")))
+  constructor(processes: number, kind: StormOptions["kind"]) {
+    const script = join(import.meta.dirname, kind === "raw" ? "stormClients.ts" : "stormSdk.ts")
+    this.#children = Array.from({ length: processes }, () => fork(script))
   }
 
   async tell(command: StormCommand): Promise<StormCount> {
@@ -78,7 +81,7 @@ const VERDICTS = "SELECT count(DISTINCT app_id)::int AS n FROM node_log WHERE ki
 export const reconnectStorm = async (options: StormOptions): Promise<StormReport> => {
   const { clients: total, databaseUrl, level, log } = options
   const server = await Trailsd.start({ databaseUrl })
-  const clients = new Clients(options.processes)
+  const clients = new Clients(options.processes, options.kind)
   const allBack = async (reconnects: number) =>
     await waitUntil(
       "all clients are attached",

@@ -11,6 +11,7 @@ it("takes 1,000 reconnects at once without a stall or a verdict (P8, P20)", asyn
     clients: 1000,
     processes: 1,
     level: "open",
+    kind: "raw",
     log: () => {}
   })
   console.log(stormLine(report))

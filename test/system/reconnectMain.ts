@@ -1,10 +1,14 @@
-/** `npm run test:reconnect [-- --signed]`: 10,000 nodes lose their sockets at once. */
+/** `npm run test:reconnect [-- --signed] [-- --sdk]`: 10,000 nodes lose their sockets at once. */
 import { parseArgs } from "node:util"
 import { Postgres } from "../harness/Postgres.ts"
 import { reconnectStorm, stormFailures, stormLine } from "./ReconnectStorm.ts"
 
 const { values } = parseArgs({
-  options: { signed: { type: "boolean", default: false }, clients: { type: "string", default: "10000" } }
+  options: {
+    signed: { type: "boolean", default: false },
+    sdk: { type: "boolean", default: false },
+    clients: { type: "string", default: "10000" }
+  }
 })
 
 const postgres = await Postgres.create()
@@ -14,6 +18,7 @@ try {
     clients: Number(values.clients),
     processes: 2,
     level: values.signed ? "signed" : "open",
+    kind: values.sdk ? "sdk" : "raw",
     log: (line) => console.log(line)
   })
   const failures = stormFailures(report)
