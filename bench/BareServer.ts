@@ -69,6 +69,7 @@ const start = async (options: BareStart): Promise<void> => {
       expected: { epoch: 1, n: node.n },
       writeId: randomUUID(),
       pathVersion: 1,
+      path: [node.appId],
       hot: { ...node.hot, lastSeq: last.seq! },
       deadlineIn: null,
       snapshot: { seq: last.seq!, payload: last.payload! },

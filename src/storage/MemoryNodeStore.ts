@@ -37,7 +37,7 @@ const write = (tables: Tables, write: NodeWrite, now: number): WriteOutcome => {
     pubKey: write.identity?.pubKey ?? row.pubKey
   }
   if (write.identity !== undefined) tables.bind(node, write.identity, now)
-  tables.appendLog({ ...node.row, pathVersion: write.pathVersion }, row.n, write.rows, now)
+  tables.appendLog({ ...node.row, pathVersion: write.pathVersion, path: write.path }, row.n, write.rows, now)
   return { _tag: "Committed" }
 }
 

@@ -14,6 +14,8 @@ export interface NodeWrite {
   /** Fresh UUID per decision, the same for each repetition: tells my own ambiguous commit from somebody else's write. */
   readonly writeId: string
   readonly pathVersion: number
+  /** The node's place at that version, root first, itself last. */
+  readonly path: ReadonlyArray<string>
   readonly hot: HotState
   /** Milliseconds from the commit's `now()`; null clears the deadline; "keep" leaves it. */
   readonly deadlineIn: number | null | "keep"

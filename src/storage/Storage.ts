@@ -9,10 +9,12 @@ import * as PgAuditLog from "./PgAuditLog.ts"
 import * as PgNodeQueries from "./PgNodeQueries.ts"
 import * as PgNodeStore from "./PgNodeStore.ts"
 import * as PgReplicaStore from "./PgReplicaStore.ts"
+import * as PgTreeLog from "./PgTreeLog.ts"
 import type { ReplicaStore } from "./ReplicaStore.ts"
 import type { StoreError } from "./StoreError.ts"
+import type { TreeLog } from "./TreeLog.ts"
 
-export type Stores = NodeStore | NodeQueries | ReplicaStore | AuditLog | Partitions
+export type Stores = NodeStore | NodeQueries | TreeLog | ReplicaStore | AuditLog | Partitions
 
 const prepared = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -24,6 +26,13 @@ const prepared = Layer.effectDiscard(
 /** All stores over a database whose tables are up to date and whose partitions are made before anybody gets a store. */
 export const layer: Layer.Layer<Stores, StoreError | MigrationError, Database> = prepared.pipe(
   Layer.provideMerge(
-    Layer.mergeAll(PgNodeStore.layer, PgNodeQueries.layer, PgReplicaStore.layer, PgAuditLog.layer, Partitions.layer)
+    Layer.mergeAll(
+      PgNodeStore.layer,
+      PgNodeQueries.layer,
+      PgTreeLog.layer,
+      PgReplicaStore.layer,
+      PgAuditLog.layer,
+      Partitions.layer
+    )
   )
 )

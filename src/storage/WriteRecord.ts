@@ -62,6 +62,7 @@ export const writeRecord = (write: NodeWrite, i: number, project: boolean): Reco
     path_version: write.pathVersion,
     rows: logRecords(write.rows, project)
   }
+  put(record, "parent_id", write.path.at(-2))
   putHot(record, write.hot)
   if (write.deadlineIn === "keep") record["keep"] = true
   else if (write.deadlineIn !== null) record["deadline_in"] = Math.round(write.deadlineIn)

@@ -3,6 +3,7 @@ import { appends } from "./contract/appends.ts"
 import { births } from "./contract/births.ts"
 import { exactBytes } from "./contract/exactBytes.ts"
 import { readers } from "./contract/readers.ts"
+import { treeRows } from "./contract/treeRows.ts"
 import { Stage, type StoreUnderTest } from "./contract/Stage.ts"
 
 /** What every `NodeStore` keeps, whatever it is made of (DESIGN §2, §4). */
@@ -13,5 +14,6 @@ export const nodeStoreContract = (name: string, open: () => Promise<StoreUnderTe
     appends(stage)
     exactBytes(stage)
     readers(stage)
+    treeRows(stage)
   })
 }

@@ -86,7 +86,7 @@ export const statusFrame = (appId: string, seq: number, payload: string): string
 export const statusEntry = (appId: string, seq: number, payload = `{"at":${seq}}`): LogEntry =>
   logEntry({ kind: "status", seq, frame: statusFrame(appId, seq, payload), payload })
 
-type Node = Pick<NodeRow, "appId" | "epoch" | "n">
+type Node = Pick<NodeRow, "appId" | "epoch" | "n"> & Partial<Pick<NodeRow, "path">>
 
 /** A Status as the actor writes it. */
 export const statusWrite = (node: Node, seq: number, patch: Partial<NodeWrite> = {}): NodeWrite => ({
@@ -94,6 +94,7 @@ export const statusWrite = (node: Node, seq: number, patch: Partial<NodeWrite> =
   expected: { epoch: node.epoch, n: node.n },
   writeId: randomUUID(),
   pathVersion: 1,
+  path: node.path ?? [node.appId],
   hot: hotState({ status: "running", epoch: node.epoch, lastSeq: seq }),
   deadlineIn: null,
   snapshot: { seq, payload: `{"at":${seq}}` },

@@ -42,6 +42,7 @@ export const writeOf = (row: NodeRow, writeId: string, change: Change): NodeWrit
   expected: { epoch: row.epoch, n: row.n },
   writeId,
   pathVersion: row.pathVersion,
+  path: row.path,
   hot: hotOf(row, change.hot),
   deadlineIn: change.deadlineIn,
   rows: change.rows,

@@ -17,7 +17,7 @@ import { insertLog, LOG_RECORD } from "./logEntries.ts"
 const text = (identities: string): string => `
 with w as materialized (
   select * from jsonb_to_recordset($1::jsonb) as w(
-    i int4, app_id uuid, epoch0 int8, n0 int8, k int4, write_id uuid, path_version int4, status text, before text,
+    i int4, app_id uuid, epoch0 int8, n0 int8, k int4, write_id uuid, path_version int4, parent_id uuid, status text, before text,
     owner uuid, session uuid, epoch int8, incarnation int4, last_seq int8, rebinds int4, keep boolean,
     deadline_in int8, snapshot_seq int8, snapshot text, judged boolean, outcome jsonb, identity jsonb, rows jsonb)
 ), node as (
@@ -44,7 +44,7 @@ with w as materialized (
     outcome = case when w.judged then w.outcome else s.outcome end
   from w
   where s.app_id = any (array[w.app_id]) and s.epoch = w.epoch0 and s.n = w.n0
-  returning w.i, s.app_id, w.n0, s.epoch, w.path_version, w.identity, w.rows
+  returning w.i, s.app_id, w.n0, s.epoch, w.path_version, w.parent_id, w.identity, w.rows
 )${identities}, turn as materialized (
   select ${LOG_TURN} from node having count(*) > 0
 ), logged as (

@@ -50,7 +50,7 @@ with b as materialized (
 ), turn as materialized (
   select ${LOG_TURN} from born having count(*) > 0
 ), node as materialized (
-  select b.app_id, 0::int8 as n0, b.epoch, 1 as path_version, b.rows from b cross join born
+  select b.app_id, 0::int8 as n0, b.epoch, 1 as path_version, b.parent_id, b.rows from b cross join born
 ), logged as (
   ${insertLog(`from node cross join turn cross join lateral jsonb_to_recordset(node.rows) as l${LOG_RECORD}`)}
 )

@@ -4,14 +4,14 @@ export const LOG_RECORD = `(
     project boolean, bytes text, data jsonb, traceparent text)`
 
 /**
- * INSERT into the log from `from`, which yields `node(app_id, n0, epoch, path_version)` and rows `l`. The id is
+ * INSERT into the log from `from`, which yields `node(app_id, n0, epoch, path_version, parent_id)` and rows `l`. The id is
  * drawn by the column's default: above the join with the log's turn, hence under the lock.
  */
 export const insertLog = (from: string): string => `insert into public.node_log (
-      app_id, n, day, epoch, incarnation, seq, path_version, kind, correlation_id, frame, payload_at, payload_length,
+      app_id, parent_id, n, day, epoch, incarnation, seq, path_version, kind, correlation_id, frame, payload_at, payload_length,
       payload_text, payload, bytes, data, traceparent)
     select
-      node.app_id, node.n0 + l.i, trails.start_day(now()), node.epoch, l.incarnation, l.seq, node.path_version, l.kind,
+      node.app_id, node.parent_id, node.n0 + l.i, trails.start_day(now()), node.epoch, l.incarnation, l.seq, node.path_version, l.kind,
       l.correlation_id, l.frame, l.at, l.length, l.text,
       case when l.project then coalesce(substr(l.frame, l.at, l.length), l.text)::jsonb end,
       decode(l.bytes, 'base64'), l.data, l.traceparent

@@ -4,18 +4,20 @@ import type { LogRow } from "../../../src/storage/LogRow.ts"
 import type { NodeRow } from "../../../src/storage/NodeRow.ts"
 import { NodeStore, type NodeWrite, type WriteOutcome } from "../../../src/storage/NodeStore.ts"
 import { ReplicaStore } from "../../../src/storage/ReplicaStore.ts"
+import { TreeLog } from "../../../src/storage/TreeLog.ts"
 import { bornRow, requestOf } from "../rows.ts"
 
 export interface StoreUnderTest {
-  readonly layer: Layer.Layer<NodeStore | ReplicaStore, unknown>
+  readonly layer: Layer.Layer<NodeStore | TreeLog | ReplicaStore, unknown>
   readonly seal: (appId: string) => Promise<void>
 }
 
 /** A store under test with the few calls that every suite of the contract makes; open from `beforeAll` on. */
 export class Stage {
   #under!: StoreUnderTest
-  #runtime!: ManagedRuntime.ManagedRuntime<NodeStore | ReplicaStore, unknown>
+  #runtime!: ManagedRuntime.ManagedRuntime<NodeStore | TreeLog | ReplicaStore, unknown>
   store!: NodeStore["Service"]
+  tree!: TreeLog["Service"]
   replicas!: ReplicaStore["Service"]
 
   constructor(open: () => Promise<StoreUnderTest>) {
@@ -23,6 +25,7 @@ export class Stage {
       this.#under = await open()
       this.#runtime = ManagedRuntime.make(this.#under.layer)
       this.store = await this.#runtime.runPromise(NodeStore)
+      this.tree = await this.#runtime.runPromise(TreeLog)
       this.replicas = await this.#runtime.runPromise(ReplicaStore)
     })
     afterAll(() => this.#runtime.dispose())

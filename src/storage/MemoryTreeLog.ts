@@ -1,0 +1,38 @@
+import { Effect, Layer } from "effect"
+import type { LogRow } from "./LogRow.ts"
+import { MemoryTables, step } from "./MemoryTables.ts"
+import { TreeLog, type TreeLogRow } from "./TreeLog.ts"
+
+type Tables = MemoryTables["Service"]
+
+const rowOf = (tables: Tables, { bytes: _bytes, payload: _payload, ...row }: LogRow): TreeLogRow | null => {
+  const node = tables.nodes.get(row.appId)?.row
+  if (node === undefined || node.parentId === null || row.kind === "refused") return null
+  const { appName, namespace, parentId, path, rootId } = node
+  return { ...row, parentId, rootId, path, appName, namespace }
+}
+
+/** `TreeLog` in memory: for unit tests. A node's place never changes there, and rows have no bound in bytes. */
+export const layer: Layer.Layer<TreeLog, never, MemoryTables> = Layer.effect(
+  TreeLog,
+  Effect.gen(function* () {
+    const tables = yield* MemoryTables
+    const rowsAfter = (t: Tables, after: number): ReadonlyArray<TreeLogRow> =>
+      t.log.slice(Math.max(0, after)).flatMap((row) => rowOf(t, row) ?? [])
+    return {
+      follow: (ancestor, scope, after, limit) =>
+        step(tables, (t) => {
+          const rows = rowsAfter(t, after).filter(({ parentId, path }) =>
+            scope === "children" ? parentId === ancestor : path.slice(0, -1).includes(ancestor)
+          )
+          return { rows: rows.slice(0, limit), more: rows.length >= limit }
+        }),
+      head: step(tables, (t) => ({ newest: t.log.length, drawn: t.log.length })),
+      stirred: (ancestors, after, upTo) =>
+        step(tables, (t) => {
+          const above = new Set(rowsAfter(t, after).flatMap(({ id, path }) => (id <= upTo ? path.slice(0, -1) : [])))
+          return ancestors.filter((ancestor) => above.has(ancestor))
+        })
+    }
+  })
+)
