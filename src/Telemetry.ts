@@ -8,6 +8,8 @@ const GAUGES = {
   sessions: "Authenticated sessions of nodes on this replica",
   sockets: "Open sockets",
   handshakes_waiting: "Handshakes waiting for admission",
+  subscriptions: "Open subscriptions to tree events",
+  subscriptions_starved: "Subscriptions that wait for a peer to read",
   actors: "Node actors in memory",
   mailbox_depth: "Messages waiting in mailboxes",
   actors_rebuilt: "Node actors rebuilt from their row after a defect, since the start",
@@ -64,6 +66,7 @@ export interface TelemetryShape {
   /** By error code (PROTOCOL §3). */
   readonly framesRefused: CounterFamily
   readonly badSignatures: Counter
+  readonly eventsSent: Counter
   readonly auditDenies: Counter
   /** Writes per committed batch. */
   readonly appendBatch: Histogram
@@ -153,6 +156,7 @@ export class Telemetry extends Context.Service<Telemetry, TelemetryShape>()("tra
         framesAcked: counter("frames_acked_total", "Data frames committed and acked"),
         framesRefused,
         badSignatures: counter("bad_signatures_total", "Frames whose signature did not verify"),
+        eventsSent: counter("events_sent_total", "Tree events sent to subscribers"),
         auditDenies: counter("audit_denies_total", "Requests denied and audited"),
         appendBatch: histogram("append_batch_size", "Writes per committed batch", [1, 2, 5, 10, 20, 50, 100, 200, 500]),
         appendSeconds: histogram(

@@ -15,6 +15,7 @@ import { layerLogLines } from "./LogLines.ts"
 import { Settings, type SettingsShape } from "./Settings.ts"
 import { EX_CONFIG, loadSettings } from "./SettingsConfig.ts"
 import type { Database } from "./storage/Database.ts"
+import * as CommitHints from "./storage/CommitHints.ts"
 import { DataDir } from "./storage/DataDir.ts"
 import { Partitions } from "./storage/Partitions.ts"
 import * as Storage from "./storage/Storage.ts"
@@ -36,6 +37,7 @@ import { makeBootHandler } from "./transports/BootHandler.ts"
 import { Readiness } from "./transports/rest/HealthRoutes.ts"
 import { makeRestHandler } from "./transports/RestServer.ts"
 import { advertise } from "./transports/ServerAdvert.ts"
+import { Watch } from "./transports/Watch.ts"
 import { WebSocketServer } from "./transports/WebSocketServer.ts"
 
 const EX_USAGE = 64
@@ -113,10 +115,12 @@ const replicaLayer = (settings: SettingsShape) => {
   )
   return Layer.mergeAll(target, hold).pipe(
     Layer.provideMerge(WebSocketServer.layer),
+    Layer.provideMerge(Watch.layer),
     Layer.provideMerge(ReplicaActors.layer()),
     Layer.provideMerge(Layer.mergeAll(StorageActor.layer, Bus.local)),
     Layer.provideMerge(ReplicaLease.layer({ instance: settings.instance, version })),
-    Layer.provideMerge(DatabaseHealth.layer)
+    Layer.provideMerge(DatabaseHealth.layer),
+    Layer.provideMerge(CommitHints.layer)
   )
 }
 
@@ -127,6 +131,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const sockets = yield* WebSocketServer
   const system = yield* ActorSystem
   const storage = yield* StorageActor
+  const watch = yield* Watch
   const lease = yield* ReplicaLease
   const health = yield* DatabaseHealth
   const telemetry = yield* Telemetry
@@ -139,17 +144,18 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const base = yield* start("base", [health.child, lease.child])
   const writers = yield* start("writers", storage.children)
   const actors = yield* start("actors", system.children)
+  const watchers = yield* start("watch", watch.children)
   const duties = yield* start("duties", [
     yield* deadlines({ disconnectGraceMs: settings.disconnectGrace }),
     yield* reaper,
     partitions((yield* Partitions).ensure)
   ])
-  const supervisors = [base, writers, actors, duties]
+  const supervisors = [base, writers, actors, watchers, duties]
   const stop = shutdown(
     shutdownSteps({
       stopAccepting: http.stopAccepting,
       drain: sockets.drain,
-      duties: duties.stop,
+      duties: Effect.andThen(duties.stop, watchers.stop),
       actors: Effect.andThen(system.stop, actors.stop),
       writers: writers.stop,
       lease: Effect.andThen(lease.release, base.stop),
@@ -160,7 +166,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const serving = Effect.gen(function* () {
     front.listener = yield* makeRestHandler({ newId: randomUUID }).pipe(
       Effect.provideService(Readiness, {
-        problems: () => readinessProblems(health, lease, storage, [base, writers, actors])
+        problems: () => readinessProblems(health, lease, storage, [base, writers, actors, watchers])
       })
     )
     yield* health.awaitUp

@@ -30,8 +30,12 @@ export const layer: Layer.Layer<TreeLog, never, MemoryTables> = Layer.effect(
       head: step(tables, (t) => ({ newest: t.log.length, drawn: t.log.length })),
       stirred: (ancestors, after, upTo) =>
         step(tables, (t) => {
-          const above = new Set(rowsAfter(t, after).flatMap(({ id, path }) => (id <= upTo ? path.slice(0, -1) : [])))
-          return ancestors.filter((ancestor) => above.has(ancestor))
+          const found = new Map<string, number>()
+          for (const { id, path } of rowsAfter(t, after)) {
+            if (id > upTo) break
+            for (const above of path.slice(0, -1)) if (ancestors.includes(above)) found.set(above, id)
+          }
+          return found
         })
     }
   })

@@ -23,8 +23,9 @@ export const layer: Layer.Layer<TreeLog, never, Database> = Layer.effect(
         ),
       head: Effect.map(database.query(logHead, []), (rows) => rows[0] as unknown as LogHead),
       stirred: (ancestors, after, upTo) =>
-        Effect.map(database.query(stirred, [JSON.stringify(ancestors), after, upTo]), (rows) =>
-          rows.map((row) => row["appId"] as string)
+        Effect.map(
+          database.query(stirred, [JSON.stringify(ancestors), after, upTo]),
+          (rows) => new Map(rows.map((row) => [row["appId"] as string, row["newest"] as number]))
         )
     }
   })

@@ -45,11 +45,14 @@ export class TreeLog extends Context.Service<
       limit: number
     ) => Effect.Effect<TreeLogPage, StoreError>
     readonly head: Effect.Effect<LogHead, StoreError>
-    /** Which of these nodes have rows of descendants with after < id <= upTo. Its cost is that of all rows in between. */
+    /**
+     * The last ids of rows with after < id <= upTo below these nodes, by node; without those that have none. Its cost is
+     * that of all rows in between.
+     */
     readonly stirred: (
       ancestors: ReadonlyArray<string>,
       after: number,
       upTo: number
-    ) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    ) => Effect.Effect<ReadonlyMap<string, number>, StoreError>
   }
 >()("trails/storage/TreeLog") {}

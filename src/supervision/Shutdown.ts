@@ -20,7 +20,7 @@ export interface ShutdownParts {
   readonly stopAccepting: Effect.Effect<unknown, unknown>
   /** `going_away` to every node, and their sockets closed. */
   readonly drain: Effect.Effect<unknown, unknown>
-  /** Sweeps and other duties: nothing new is told to the actors, and another replica takes over at once. */
+  /** Sweeps, duties and whatever reads the log: nothing new is told to the actors, and another replica takes over at once. */
   readonly duties: Effect.Effect<unknown, unknown>
   readonly actors: Effect.Effect<unknown, unknown>
   /** Flushes what was accepted. */

@@ -10,6 +10,7 @@ import { Inbound, type InboundOwner } from "./Inbound.ts"
 import { ReadGate } from "./ReadGate.ts"
 import type { Session } from "./Session.ts"
 import { errorFrame, type Member, sealFrame, type SocketHub } from "./SocketHub.ts"
+import type { Room } from "./Subscription.ts"
 import type { SocketOwner, TrailsSocket } from "./TrailsSocket.ts"
 
 export interface Greeting {
@@ -43,6 +44,8 @@ export class Connection implements SocketOwner, InboundOwner, Member {
   /** Nodes whose registration here is decided or under way. */
   #seen: Set<string> | null = null
   #asking = 0
+  /** Who waits for the peer to read. */
+  #hungry: Array<() => void> | null = null
   #registered = false
   #strangerBytes = 0
   /** Since when it has no node, monotonic milliseconds. */
@@ -130,6 +133,16 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     this.#socket.write(text)
     // Later, since the actor whose turn this may be must not hear of it in the middle.
     if (this.#socket.bufferedAmount > this.hub.limits.outboundBytes) process.nextTick(cutOff, this)
+  }
+
+  get room(): Room {
+    if (this.#lost !== null) return "gone"
+    return this.#socket.bufferedAmount < this.hub.limits.outboundBytes / 4 ? "some" : "none"
+  }
+
+  whenRoom(then: () => void): void {
+    if (this.#hungry === null) this.#socket.onceDrained(() => this.#feed())
+    ;(this.#hungry ??= []).push(then)
   }
 
   settled(frames: number, bytes: number): void {
@@ -287,6 +300,12 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     session.finish()
     this.#restore(session)
     this.#judge(this.#count())
+  }
+
+  #feed(): void {
+    const hungry = this.#hungry ?? []
+    this.#hungry = null
+    for (const then of hungry) then()
   }
 
   /** It may register here as if for the first time. */

@@ -222,8 +222,9 @@ export class Inbound {
       case "declare":
         return declare(session, frame, () => this.#owner.settled(1, arrival.bytes)) || this.#block()
       case "subscribe": {
-        const message = "subscribe arrives with a later version of this server"
-        return this.#refuse(arrival, "unavailable", message, frame.app_id)
+        const refusal = this.#owner.hub.watch.subscribe(session, frame)
+        if (refusal !== null) this.#owner.refuse(refusal)
+        return this.#done(arrival)
       }
     }
   }

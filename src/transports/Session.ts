@@ -3,6 +3,7 @@ import type { PublicKey } from "../actors/Ed25519.ts"
 import type { SessionPort } from "../actors/SessionPort.ts"
 import type { Dialect, ErrorFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
 import { sealFrame, type SocketHub } from "./SocketHub.ts"
+import type { Room, Subscriber } from "./Subscription.ts"
 
 /** The socket's side of a session. */
 export interface SessionOwner {
@@ -10,6 +11,8 @@ export interface SessionOwner {
   readonly dialect: Dialect
   readonly peer: string
   readonly write: (text: string) => void
+  readonly room: Room
+  readonly whenRoom: (then: () => void) => void
   readonly settled: (frames: number, bytes: number) => void
   /** Whether a newer session of the same node lives on this socket. */
   readonly isReplaced: (session: Session) => boolean
@@ -23,7 +26,7 @@ export interface SessionOwner {
  * - T1 what its actor has not settled is given back at its end, once: credit never leaks.
  * - T2 after the end nothing is sent.
  */
-export class Session implements SessionPort {
+export class Session implements SessionPort, Subscriber {
   readonly id = randomUUID()
   readonly appId: string
   readonly owner: SessionOwner
@@ -71,6 +74,14 @@ export class Session implements SessionPort {
   get terms(): SessionPort["terms"] {
     const { hub } = this.owner
     return { limits: hub.granted, pingIntervalMs: this.pingIntervalMs, serverKey: hub.serverKey }
+  }
+
+  get room(): Room {
+    return this.owner.room
+  }
+
+  whenRoom(then: () => void): void {
+    this.owner.whenRoom(then)
   }
 
   get isSigned(): boolean {
@@ -168,6 +179,7 @@ export class Session implements SessionPort {
     if (this.isEnded) return
     this.#state = "ended"
     this.#registered = null
+    this.owner.hub.watch.end(this)
     this.settle(this.#frames, this.#bytes)
   }
 }

@@ -10,6 +10,7 @@ import type { PendingAnswers } from "./PendingAnswers.ts"
 import type { ReadGate } from "./ReadGate.ts"
 import type { RetryLoop } from "./RetryLoop.ts"
 import type { SocketLimits } from "./SocketLimits.ts"
+import type { Watcher } from "./Subscription.ts"
 
 /** What the listener does with a connection. */
 export interface Member {
@@ -39,6 +40,7 @@ export interface SocketHub {
   readonly budget: ByteBudget
   readonly retries: RetryLoop
   readonly answers: PendingAnswers
+  readonly watch: Watcher
   readonly telemetry: TelemetryShape
   readonly connections: Set<Member>
   /** Monotonic milliseconds. */

@@ -34,6 +34,10 @@ export interface SocketLimits {
   readonly processBytes: number
   /** Bytes that wait for a peer that does not read; beyond, the socket is closed. */
   readonly outboundBytes: number
+  /** Subscriptions at once; a session has at most one of each scope. */
+  readonly subscriptions: number
+  /** How often the log is looked at for subscribers whom no hint has woken. */
+  readonly watchSweepMs: number
   /**
    * Refused frames within `errorWindowMs`: beyond, a socket without a registered node is closed, and one with a node is
    * answered no more.
@@ -75,6 +79,8 @@ export const SOCKET_LIMITS: SocketLimits = {
   inFlightBytes: 8 * MIB,
   processBytes: 256 * MIB,
   outboundBytes: 4 * MIB,
+  subscriptions: 20_000,
+  watchSweepMs: 1000,
   strangerErrors: 32,
   // A window of frames in flight to a session that has just ended is refused one by one: each deserves its answer.
   errors: 2048,

@@ -84,6 +84,11 @@ export class TrailsSocket extends WebSocket {
     this.send(text)
   }
 
+  /** Calls `then` once when the kernel has taken all that waits, of which there must be more than the stream buffers. */
+  onceDrained(then: () => void): void {
+    this.#stream?.once("drain", then)
+  }
+
   uncork(): void {
     this.#corked = false
     this.#stream?.uncork()

@@ -10,6 +10,7 @@ import { PendingAnswers } from "./PendingAnswers.ts"
 import { RetryLoop } from "./RetryLoop.ts"
 import type { Member, SocketHub } from "./SocketHub.ts"
 import { SOCKET_LIMITS, type SocketLimits } from "./SocketLimits.ts"
+import { Watch } from "./Watch.ts"
 import { Upgrades } from "./Upgrades.ts"
 
 export interface WebSocketStats {
@@ -54,7 +55,7 @@ export class WebSocketServer extends Context.Service<
 >()("trails/transports/WebSocketServer") {
   static readonly layerWith = (
     limits: SocketLimits
-  ): Layer.Layer<WebSocketServer, never, HttpServer | ActorSystem | ServerKey | Settings | Telemetry> =>
+  ): Layer.Layer<WebSocketServer, never, HttpServer | ActorSystem | Watch | ServerKey | Settings | Telemetry> =>
     Layer.effect(WebSocketServer, make(limits))
 
   static readonly layer = Layer.suspend(() => WebSocketServer.layerWith(SOCKET_LIMITS))
@@ -66,6 +67,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
   const key = yield* ServerKey
   const settings = yield* Settings
   const telemetry = yield* Telemetry
+  const watch = yield* Watch
   const clock = yield* Clock.Clock
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / NANOS_PER_MILLI
@@ -88,6 +90,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
     budget: new ByteBudget(limits.processBytes),
     retries: new RetryLoop(),
     answers: new PendingAnswers(limits.answerMs, now, fork),
+    watch,
     telemetry,
     connections,
     now,

@@ -1,12 +1,18 @@
 import type { RequestListener } from "node:http"
-import { Layer, ManagedRuntime } from "effect"
+import { Effect, Layer, ManagedRuntime } from "effect"
 import { ActorSystem } from "../../src/actors/ActorSystem.ts"
 import { importSecretKey } from "../../src/actors/Ed25519.ts"
 import { ServerKey } from "../../src/actors/ServerKey.ts"
 import { Settings, type SettingsShape } from "../../src/Settings.ts"
+import * as CommitHints from "../../src/storage/CommitHints.ts"
+import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
+import { MemoryTables } from "../../src/storage/MemoryTables.ts"
+import * as MemoryTreeLog from "../../src/storage/MemoryTreeLog.ts"
+import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { HttpServer } from "../../src/transports/HttpServer.ts"
 import { SOCKET_LIMITS, type SocketLimits } from "../../src/transports/SocketLimits.ts"
+import { Watch } from "../../src/transports/Watch.ts"
 import { WebSocketServer } from "../../src/transports/WebSocketServer.ts"
 import { makeKeypair } from "../harness/Keypair.ts"
 import { FakeActors } from "./FakeActors.ts"
@@ -44,25 +50,39 @@ export const startTransport = async (
 ) => {
   const settings = { ...SETTINGS, ...changes }
   const actors = new FakeActors()
+  const socketLimits = { ...SOCKET_LIMITS, ...limits }
+  const watch = Layer.effectDiscard(
+    Effect.flatMap(Watch, ({ children }) =>
+      Effect.forEach(children, ({ start }) => Effect.forkScoped(start), { discard: true })
+    )
+  ).pipe(
+    Layer.provideMerge(Watch.layerWith(socketLimits)),
+    Layer.provideMerge(Layer.mergeAll(CommitHints.layer, MemoryTreeLog.layer)),
+    Layer.provideMerge(MemoryNodeStore.layer),
+    Layer.provideMerge(MemoryTables.layer)
+  )
   const dependencies = Layer.mergeAll(
     HttpServer.layer(onRequest),
-    Telemetry.layer,
     // The transport uses `tell` alone.
     Layer.succeed(ActorSystem, { tell: actors.tell } as unknown as ActorSystem["Service"]),
+    watch,
     Layer.succeed(ServerKey, {
       publicKey: serverKeys.text,
       secret: importSecretKey(serverKeys.secretKey),
       source: "test"
     })
-  ).pipe(Layer.provideMerge(Layer.succeed(Settings, settings)))
-  const runtime = ManagedRuntime.make(
-    WebSocketServer.layerWith({ ...SOCKET_LIMITS, ...limits }).pipe(Layer.provideMerge(dependencies))
-  )
+  ).pipe(Layer.provideMerge(Telemetry.layer), Layer.provideMerge(Layer.succeed(Settings, settings)))
+  const runtime = ManagedRuntime.make(WebSocketServer.layerWith(socketLimits).pipe(Layer.provideMerge(dependencies)))
   const sockets = await runtime.runPromise(WebSocketServer)
+  const store = await runtime.runPromise(NodeStore)
+  const watching = await runtime.runPromise(Watch)
   const { port } = await runtime.runPromise(HttpServer.use((server) => server.listen))
   return {
     actors,
     sockets,
+    /** The nodes that are watched; the actors are no part of it. */
+    store,
+    watching,
     port,
     serverKeys,
     url: `${settings.tls === null ? "ws" : "wss"}://127.0.0.1:${port}/ws`,

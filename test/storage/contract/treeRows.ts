@@ -102,7 +102,7 @@ export const treeRows = (stage: Stage): void => {
       expect(rows.map(({ kind }) => kind)).toEqual(["connected", "impostor"])
     })
 
-    it("stirred: the ancestors of what came between two ids, at any height, and no others", async () => {
+    it("stirred: the ancestors of what came between two ids, at any height, with its last id, and no others", async () => {
       const { leaf, mid, root, side } = await family()
       const { drawn, newest } = await run(stage.tree.head)
       expect(drawn).toBeGreaterThanOrEqual(newest)
@@ -110,11 +110,16 @@ export const treeRows = (stage: Stage): void => {
       const after = (await run(stage.tree.head)).newest
       expect(after).toBeGreaterThan(newest)
       const asked = [root, mid, leaf, side].map(({ appId }) => appId)
-      const stirred = async (from: number, upTo: number) =>
-        [...(await run(stage.tree.stirred(asked, from, upTo)))].sort()
-      expect(await stirred(newest, after)).toEqual([root.appId, mid.appId].sort())
-      expect(await stirred(newest, newest)).toEqual([])
-      expect(await stirred(0, newest)).toEqual([root.appId, mid.appId, side.appId].sort())
+      const stirred = (from: number, upTo: number) => run(stage.tree.stirred(asked, from, upTo))
+      expect(await stirred(newest, after)).toEqual(
+        new Map([
+          [root.appId, after],
+          [mid.appId, after]
+        ])
+      )
+      expect(await stirred(newest, newest)).toEqual(new Map())
+      const sides = (await follow(side.appId, "children")).rows
+      expect((await stirred(0, newest)).get(side.appId)).toBe(sides.at(-1)!.id)
     })
   })
 }
