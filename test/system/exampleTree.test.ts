@@ -154,7 +154,7 @@ describe.each([
 
   it.each(["open", "signed"] as const)("%s: the same when trailsd is killed in the middle", async (level) => {
     const { appId, info } = await declareRoot(level)
-    const ended = runExample(info, 1200)
+    const ended = runExample(info, 600)
     // Three of five steps are to come when the server dies, and some of them when it is back.
     await waitUntil(
       "every child has taken a step",
