@@ -162,7 +162,11 @@ export class Attachment implements LinkMember {
     if (frame.type === "registered") this.#onRegistered(frame)
     else if (frame.type === "error" && this.#state === "joining") this.#onRefused(frame)
     else if (frame.type === "error") this.#onError(frame)
-    else if (this.#session !== null) this.#owner.onFrame(frame)
+    else if (this.#session !== null) {
+      // The way is proven: what was sent has been stored.
+      if (frame.type === "ack") this.#backoff.reset()
+      this.#owner.onFrame(frame)
+    }
   }
 
   onLost(reason: string, retryAfterMs: number): void {
