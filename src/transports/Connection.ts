@@ -137,7 +137,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
 
   get room(): Room {
     if (this.#lost !== null) return "gone"
-    return this.#socket.bufferedAmount < this.hub.limits.outboundBytes / 4 ? "some" : "none"
+    return this.#socket.bufferedAmount < this.hub.limits.eventBacklogBytes ? "some" : "none"
   }
 
   whenRoom(then: () => void): void {

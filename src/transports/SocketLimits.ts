@@ -34,6 +34,11 @@ export interface SocketLimits {
   readonly processBytes: number
   /** Bytes that wait for a peer that does not read; beyond, the socket is closed. */
   readonly outboundBytes: number
+  /**
+   * Bytes that wait for a peer beyond which it is sent no further events: they wait in the log. Small, since a ping waits
+   * behind them. One event may have a quarter of `outboundBytes`.
+   */
+  readonly eventBacklogBytes: number
   /** Subscriptions at once; a session has at most one of each scope. */
   readonly subscriptions: number
   /** How often the log is looked at for subscribers whom no hint has woken. */
@@ -79,6 +84,7 @@ export const SOCKET_LIMITS: SocketLimits = {
   inFlightBytes: 8 * MIB,
   processBytes: 256 * MIB,
   outboundBytes: 4 * MIB,
+  eventBacklogBytes: 256 * KIB,
   subscriptions: 20_000,
   watchSweepMs: 1000,
   strangerErrors: 32,

@@ -52,7 +52,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
   const settings = yield* Settings
   const telemetry = yield* Telemetry
   const eventLimits = {
-    // What a peer takes at once must fit into what may wait for it (`SocketLimits.outboundBytes`), with room to spare.
+    // Neither more than the peer takes, nor so much that it is cut for what waits for it.
     maxFrame: Math.min(settings.maxFrame, limits.outboundBytes / 4),
     restUrl: settings.publicUrl?.replace(/\/$/, "") ?? ""
   }

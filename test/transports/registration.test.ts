@@ -298,14 +298,6 @@ describe("registration, server level open", () => {
     peer.send({ type: "declare", app_id: peer.appId, incarnation: 1, info: child.info })
     expect(await refused).toMatchObject({ code: "parent_sealed", app_id: peer.appId })
   })
-
-  it("subscribe → unavailable for now", async () => {
-    const peer = await Peer.connect(transport)
-    await peer.register()
-    peer.send({ type: "subscribe", app_id: peer.appId, incarnation: 1, scope: "children" })
-    await waitUntil("the refusal", () => peer.errors.length === 1)
-    expect(peer.errors[0]).toMatchObject({ code: "unavailable", retryable: false })
-  })
 })
 
 describe("registration, server level signed", () => {

@@ -9,6 +9,7 @@ import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
 import { MemoryTables } from "../../src/storage/MemoryTables.ts"
 import * as MemoryTreeLog from "../../src/storage/MemoryTreeLog.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
+import type { TreeLog } from "../../src/storage/TreeLog.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { HttpServer } from "../../src/transports/HttpServer.ts"
 import { SOCKET_LIMITS, type SocketLimits } from "../../src/transports/SocketLimits.ts"
@@ -46,7 +47,8 @@ const serverKeys = makeKeypair()
 export const startTransport = async (
   changes: Partial<SettingsShape> = {},
   limits: Partial<SocketLimits> = {},
-  onRequest: RequestListener = (_, response) => response.end("rest")
+  onRequest: RequestListener = (_, response) => response.end("rest"),
+  log: Layer.Layer<TreeLog, never, MemoryTables> = MemoryTreeLog.layer
 ) => {
   const settings = { ...SETTINGS, ...changes }
   const actors = new FakeActors()
@@ -57,7 +59,7 @@ export const startTransport = async (
     )
   ).pipe(
     Layer.provideMerge(Watch.layerWith(socketLimits)),
-    Layer.provideMerge(Layer.mergeAll(CommitHints.layer, MemoryTreeLog.layer)),
+    Layer.provideMerge(Layer.mergeAll(CommitHints.layer, log)),
     Layer.provideMerge(MemoryNodeStore.layer),
     Layer.provideMerge(MemoryTables.layer)
   )

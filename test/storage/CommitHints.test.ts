@@ -1,0 +1,51 @@
+import { type Effect, Layer, ManagedRuntime } from "effect"
+import { afterAll, beforeEach, describe, expect, it } from "vitest"
+import * as CommitHintsLayer from "../../src/storage/CommitHints.ts"
+import { CommitHints } from "../../src/storage/CommitHints.ts"
+import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
+import { MemoryTables } from "../../src/storage/MemoryTables.ts"
+import { NodeStore } from "../../src/storage/NodeStore.ts"
+import { birthOf, bornRow, requestOf, statusWrite } from "./rows.ts"
+
+const runtime = ManagedRuntime.make(
+  CommitHintsLayer.layer.pipe(Layer.provide(MemoryNodeStore.layer), Layer.provide(MemoryTables.layer))
+)
+afterAll(() => runtime.dispose())
+
+describe("hints of commits", () => {
+  let told: Array<ReadonlyArray<string>>
+  let store: NodeStore["Service"]
+  let hints: CommitHints["Service"]
+  beforeEach(async () => {
+    told = []
+    store = await runtime.runPromise(NodeStore)
+    hints = await runtime.runPromise(CommitHints)
+    hints.listen((path) => void told.push(path))
+  })
+  const run = <A, E>(effect: Effect.Effect<A, E>) => runtime.runPromise(effect)
+  const bear = async (parentId: string | null) => bornRow(await run(store.birth(requestOf(birthOf(), { parentId }))))
+
+  it("a birth and a committed write tell the node's path; a missed write and a refused birth tell nothing", async () => {
+    const root = await bear(null)
+    const child = await bear(root.appId)
+    expect(told).toEqual([[root.appId], [root.appId, child.appId]])
+    await run(store.append(0, [statusWrite(child, 1), statusWrite({ ...root, n: 9 }, 1)]))
+    expect(told.slice(2)).toEqual([[root.appId, child.appId]])
+    await run(store.birth({ ...requestOf(birthOf()), decide: () => ({ _tag: "Refuse", refusal: "no" as never }) }))
+    expect(told).toHaveLength(3)
+  })
+
+  it("a birth that is found existing tells too: it may be one's own whose answer was lost", async () => {
+    const request = requestOf(birthOf())
+    await run(store.birth(request))
+    await run(store.birth(request))
+    expect(told).toEqual([[request.appId], [request.appId]])
+  })
+
+  it("nobody listens any more: nothing is told", async () => {
+    hints.listen(null)
+    const root = await bear(null)
+    await run(store.append(0, [statusWrite(root, 1)]))
+    expect(told).toEqual([])
+  })
+})
