@@ -6,6 +6,7 @@ import * as MemoryTreeLog from "../../src/storage/MemoryTreeLog.ts"
 import { StoreError } from "../../src/storage/StoreError.ts"
 import { TreeLog } from "../../src/storage/TreeLog.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
+import { Wire } from "../harness/Wire.ts"
 import { birthOf, requestOf, statusEntry, statusWrite } from "../storage/rows.ts"
 import { Peer } from "./Peer.ts"
 import { startTransport, type Transport } from "./startTransport.ts"
@@ -14,6 +15,8 @@ import { startTransport, type Transport } from "./startTransport.ts"
 class FaultyLog {
   fault: "none" | "away" | "defect" = "none"
   reads = 0
+  /** Reads have looked and wait with what they found. */
+  held: Array<() => void> | null = null
 
   readonly layer: Layer.Layer<TreeLog, never, MemoryTables> = Layer.effect(
     TreeLog,
@@ -25,10 +28,21 @@ class FaultyLog {
           if (this.fault === "defect") return Effect.die(new Error("bug"))
           return this.fault === "away"
             ? Effect.fail(new StoreError({ reason: "Unavailable", operation: "log", message: "gone" }))
-            : log.follow(...args)
+            : Effect.tap(log.follow(...args), () => this.#gate)
         })
     }))
   ).pipe(Layer.provide(MemoryTreeLog.layer))
+
+  release(): void {
+    const held = this.held ?? []
+    this.held = null
+    for (const go of held) go()
+  }
+
+  readonly #gate = Effect.callback<void>((resume) => {
+    if (this.held === null) resume(Effect.void)
+    else this.held.push(() => resume(Effect.void))
+  })
 }
 
 describe("subscribe", () => {
@@ -81,6 +95,71 @@ describe("subscribe", () => {
       await waitUntil("its event", () => events(peer).length === i + 2)
     }
     expect(counters(peer)).toEqual(upTo(21))
+  })
+
+  it("a commit while a page is being read is not slept over", async () => {
+    await restart({ watchSweepMs: 3_600_000 })
+    const peer = await parent()
+    const node = await child(peer)
+    log.held = []
+    subscribe(peer)
+    await waitUntil("the read", () => log.held!.length === 1)
+    await node.report()
+    log.release()
+    await waitUntil("both events", () => events(peer).length === 2)
+  })
+
+  it("what was read for a subscription is not sent in the name of the one that took its place", async () => {
+    const peer = await parent()
+    const node = await child(peer)
+    await node.report(4)
+    subscribe(peer)
+    await waitUntil("all", () => events(peer).length === 5)
+    log.held = []
+    subscribe(peer)
+    await waitUntil("the read", () => log.held!.length === 1)
+    subscribe(peer, events(peer)[3]!.cursor)
+    // Frames of a node are taken in order: this one's refusal says that the one before it has been.
+    subscribe(peer, "none")
+    await waitUntil("the refusal", () => peer.errors.length === 1)
+    log.release()
+    await node.report()
+    await waitUntil("the news", () => counters(peer).at(-1) === 6)
+    expect(counters(peer)).toEqual([1, 2, 3, 4, 5, 5, 6])
+  })
+
+  it("what happens below a child wakes who watches the subtree, and not who watches children", async () => {
+    await restart({ watchSweepMs: 3_600_000 })
+    const [top, mid] = [await parent(), await Peer.connect(transport)]
+    await mid.register()
+    await Effect.runPromise(transport.store.birth(requestOf(birthOf(), { appId: mid.appId, parentId: top.appId })))
+    subscribe(top)
+    await waitUntil("the child", () => events(top).length === 1)
+    const leaf = await child(mid)
+    subscribe(mid)
+    await waitUntil("the leaf", () => events(mid).length === 1)
+    const { reads } = log
+    for (let i = 0; i < 5; i++) {
+      await leaf.report()
+      await waitUntil("its event", () => events(mid).length === i + 2)
+    }
+    expect(log.reads - reads).toBeLessThan(8)
+    subscribe(top, undefined, "subtree")
+    await waitUntil("all", () => events(top).length === 8)
+    await leaf.report()
+    await waitUntil("the news", () => events(top).length === 9)
+  })
+
+  it("a session that ends on a socket that goes on takes its subscription along", async () => {
+    const wire = await Wire.open(transport.url)
+    const [one, two] = [new Peer(transport, wire), new Peer(transport, wire)]
+    for (const peer of [one, two]) {
+      await peer.register()
+      subscribe(peer)
+    }
+    await waitUntil("both", () => stats().subscriptions === 2)
+    transport.actors.sessions.get(one.appId)!.end(null)
+    expect(stats().subscriptions).toBe(1)
   })
 
   it("many pages of history, in order, and live behind them", async () => {
