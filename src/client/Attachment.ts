@@ -45,6 +45,9 @@ const DRAIN_MS = 2000
 /** While a node waits to end, no pause is longer, milliseconds. */
 const HURRY_MS = 250
 
+/** Refusals of one registration on one link: then another link, whose `hello` may be the true one. */
+const REFUSALS = 3
+
 /** Errors that end this attachment to a socket, but not the node: it comes back on another one. */
 const COME_BACK: ReadonlySet<ErrorFrame["code"]> = new Set(["bad_signature", "not_registered"])
 
@@ -73,6 +76,8 @@ export class Attachment implements LinkMember {
   #attachments = 0
   #hurry = false
   #retryAfterMs = 0
+  /** Retryable refusals on this link. */
+  #refusals = 0
   #stopTimer: () => void = () => {}
 
   constructor(
@@ -193,6 +198,7 @@ export class Attachment implements LinkMember {
     this.#stopTimer()
     this.#state = "joining"
     this.#retryAfterMs = 0
+    this.#refusals = 0
     this.#link = this.#pool.linkFor(this.identity.target, this.identity.appId)
     this.#link.join(this)
   }
@@ -280,7 +286,13 @@ export class Attachment implements LinkMember {
       this.#epoch = 0
       return this.#fail(error.message)
     }
+    // Somebody has changed it on its way, or its answer was that of another attempt.
+    if (error.code === "bad_signature") return this.#fail(`${error.code}: ${error.message}`)
     if (!error.retryable) return this.#stop(error, `${error.code}: ${error.message}`)
+    if (++this.#refusals === REFUSALS) {
+      this.#retryAfterMs = error.retry_after_ms ?? 0
+      return this.#fail(`${error.code}: ${error.message}`)
+    }
     this.#lastReason = `${error.code}: ${error.message}`
     this.#link.answered(this, "retryable")
     this.#timer(this.#pause(error.retry_after_ms ?? 0), () => this.#link?.ask(this))

@@ -67,11 +67,14 @@ export const registrationProblem = (
       { appId }
     )
   }
+  // Retryable, on another socket: a node that was given an old `hello`, or whose frame was doubled on its way, is not lost.
   if (frame.nonce !== nonce) {
-    return errorFrame("registration_failed", "nonce is not the one of this socket's hello", { appId })
+    const message = "nonce is not the one of this socket's hello: open another socket"
+    return errorFrame("registration_failed", message, { appId, retryAfterMs: RETRY_MS })
   }
   if (registrar.hasSeen(appId)) {
-    return errorFrame("registration_failed", "this node has used this socket's nonce: open another socket", { appId })
+    const message = "this node has used this socket's nonce: open another socket"
+    return errorFrame("registration_failed", message, { appId, retryAfterMs: RETRY_MS })
   }
   return null
 }
@@ -114,9 +117,12 @@ const messageFor = (
     : { _tag: "ReRegister", decoded: decoded as Decoded<ReRegisterFrame>, ...common }
 }
 
-/** A refusal bound to the attempt that it answers (docs/protocol.md §8). */
-export const answerTo = (frame: RegistrationFrame, error: ErrorFrame): ErrorFrame =>
-  frame.client_nonce === undefined ? error : { ...error, client_nonce: frame.client_nonce }
+/**
+ * A refusal bound to the attempt that it answers (docs/protocol.md §8). Of a frame that does not verify nobody knows whose
+ * attempt it was: whoever stripped its signature must not get a refusal that its sender would believe.
+ */
+export const answerTo = (frame: RegistrationFrame, { sealing }: Arrival, error: ErrorFrame): ErrorFrame =>
+  frame.client_nonce === undefined || sealing !== "good" ? error : { ...error, client_nonce: frame.client_nonce }
 
 /**
  * Asks the node's actor. False: its mailbox is full, nothing has happened. The caller holds a place among the
@@ -136,7 +142,7 @@ export const askAdmission = (registrar: Registrar, decoded: Decoded<Registration
       : null
   if (problem !== null) {
     hub.handshakes.leave()
-    registrar.refuse(answerTo(frame, problem))
+    registrar.refuse(answerTo(frame, arrival, problem))
     return true
   }
   const ping = negotiatePing(hub, frame.type === "register" ? frame.ping_interval_ms : undefined)

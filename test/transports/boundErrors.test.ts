@@ -45,6 +45,20 @@ describe("an error says what it is about, so that a recording of it ends nothing
     }
   )
 
+  it("refused although its signature was stripped or broken → no client_nonce: whose attempt it was is not known", async () => {
+    const peer = await Peer.connect(transport, { signed: true })
+    const changes = { client_nonce: nonce, nonce: Buffer.alloc(32).toString("base64") }
+    const stripped = `${JSON.stringify(peer.registerFrame(changes)).slice(0, -1)},"sig":null}`
+    const broken = peer.sealed(peer.registerFrame(changes)).replace('"app_name":"peer"', '"app_name":"peek"')
+    for (const text of [stripped, broken]) {
+      const before = peer.errors.length
+      peer.wire.send(text)
+      const error = await waitUntil("the refusal", () => peer.errors[before])
+      expect(error).not.toHaveProperty("client_nonce")
+    }
+    expect(peer.errors.map(({ code }) => code)).toEqual(["registration_failed", "bad_signature"])
+  })
+
   it("in a session → that session, and no client_nonce", async () => {
     const peer = await Peer.connect(transport, { signed: true })
     await peer.register({ client_nonce: nonce })
