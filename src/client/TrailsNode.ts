@@ -1,3 +1,5 @@
+// `AsyncDisposable`, for whoever compiles against an older library.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { EnvelopeFields, EnvelopeSupervision } from "../protocol/Envelope.ts"
 import type { Level } from "../protocol/Frames.ts"
 import type { TreeEvent } from "../protocol/TreeEvent.ts"
