@@ -15,14 +15,16 @@ const MAX_PAYLOAD = 64 * 1024 * 1024
 
 const startTime = Math.round(Date.now() - process.uptime() * 1000)
 
-const userName = (): string | undefined => {
+/** What a container has no entry for, or Deno no permission to tell, must not stop the program. */
+const told = <A>(ask: () => A, otherwise: A): A => {
   try {
-    return userInfo().username
+    return ask()
   } catch {
-    // No entry for this uid, as in many containers.
-    return undefined
+    return otherwise
   }
 }
+
+const variable = (name: string): string | undefined => told(() => process.env[name], undefined)
 
 const optional = (key: "user" | "node_name" | "pod_ip" | "namespace", value: string | undefined) =>
   value === undefined || value === "" ? {} : { [key]: value.slice(0, Limits.NAME) }
@@ -31,15 +33,18 @@ const optional = (key: "user" | "node_name" | "pod_ip" | "namespace", value: str
 const processInfo = (): ProcessInfo => ({
   pid: process.pid,
   ppid: process.ppid,
-  uid: process.getuid?.() ?? 0,
-  gid: process.getgid?.() ?? 0,
-  hostname: hostname().slice(0, Limits.NAME),
-  ...optional("user", userName()),
-  ...optional("node_name", process.env["NODE_NAME"]),
-  ...optional("pod_ip", process.env["POD_IP"]),
-  ...optional("namespace", process.env["POD_NAMESPACE"]),
+  uid: told(() => process.getuid?.() ?? 0, 0),
+  gid: told(() => process.getgid?.() ?? 0, 0),
+  hostname: told(hostname, "unknown").slice(0, Limits.NAME),
+  ...optional(
+    "user",
+    told(() => userInfo().username, undefined)
+  ),
+  ...optional("node_name", variable("NODE_NAME")),
+  ...optional("pod_ip", variable("POD_IP")),
+  ...optional("namespace", variable("POD_NAMESPACE")),
   start_time: startTime,
-  executable: process.execPath.slice(0, Limits.PATH)
+  executable: told(() => process.execPath, "unknown").slice(0, Limits.PATH)
 })
 
 /** A connection that keeps no process alive: whoever waits for something does (`keepAlive`). */
