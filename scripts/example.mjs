@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 const root = dirname(import.meta.dirname)
-const examples = { tree: "tree/parent.js", worker: "worker/worker.js" }
+const examples = { tree: "tree/parent.js", worker: "worker/worker.js", browser: "browser/serve.mjs" }
 const [name, ...rest] = process.argv.slice(2)
 const file = Object.hasOwn(examples, name ?? "") ? examples[name] : undefined
 if (file === undefined) {
