@@ -33,6 +33,8 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/system/**/*.test.ts"],
+          // Chromium is too large to be had for every run of the tests: `npm run test:browser` installs it.
+          exclude: process.env["WITH_BROWSER"] === undefined ? ["test/system/browser.test.ts"] : [],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 120_000,

@@ -36,6 +36,9 @@ export const npmInstall = (folder: string, ...args: ReadonlyArray<string>): void
   )
 }
 
+/** The one that runs the tests. */
+export const thisRuntime: Runtime = { name: "Node 24", command: [process.execPath] }
+
 const fetchPackages = (): void => {
   mkdirSync(CACHE, { recursive: true })
   const folder = mkdtempSync(join(CACHE, "runtimes-"))
@@ -61,7 +64,7 @@ export const runtimes = (): ReadonlyArray<Runtime> => {
   return [
     { name: "Node 20", command: [inside("node20", "bin/node")] },
     { name: "Node 22", command: [inside("node22", "bin/node")] },
-    { name: "Node 24", command: [process.execPath] },
+    thisRuntime,
     // Fewer permissions than `-A`: the client must do without those that it does not need.
     {
       name: "Deno",

@@ -20,8 +20,7 @@ const START_MS = 300_000
 /** A folder for pictures of the page, for whoever wants to look at them. */
 const pictures = process.env["BROWSER_PICTURES"]
 
-// Chromium is too large to be had for every run of the tests: `npm run test:browser` installs it.
-describe.skipIf(program === null)("the page in a browser", () => {
+describe("the page in a browser", () => {
   let packed: PackedClient
   let pages: ChildProcess
   let origin: string
@@ -39,7 +38,9 @@ describe.skipIf(program === null)("the page in a browser", () => {
     const [line] = (await once(createInterface(pages.stdout!), "line")) as [string]
     origin = line.split(" ")[0] ?? ""
     server = await Trailsd.start({ env: { TRAILS_ALLOWED_ORIGINS: origin } })
-    browser = await Chromium.start(program ?? "")
+    if (program === null)
+      throw new Error("no Chromium on PATH: npm run test:browser installs one, or says what to install")
+    browser = await Chromium.start(program)
   }, START_MS)
   afterAll(async () => {
     await browser?.dispose()
