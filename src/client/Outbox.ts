@@ -84,7 +84,8 @@ class Line {
 /**
  * What a node has said and the server has not acked yet (PROTOCOL §6). Invariants:
  * - O1 seqs rise strictly over the life of the node, and what is taken goes in their order; a dropped Status leaves a gap.
- * - O2 only a Status is ever dropped, the oldest that is not under way, and it is counted.
+ * - O2 only a Status is ever dropped, the oldest that is not under way, and it is counted. The one that the server waits for
+ *   is kept as if it were under way: without it every later seq of the session would be refused (PROTOCOL §6).
  * - O3 an entry leaves by its ack, by a refusal for good, or by O2; never by being sent.
  */
 export class Outbox {
@@ -94,6 +95,8 @@ export class Outbox {
   #seq = 0
   /** The last one that was ever taken. */
   #sent = 0
+  /** The one that has to come again before the server takes any later one; 0: there is none. */
+  #awaited = 0
   #bytes = 0
   #acked = 0
   #ackedCount = 0
@@ -134,11 +137,12 @@ export class Outbox {
   offer(report: Report): boolean {
     const isStatus = report.kind === "Status"
     while (isStatus && this.#isFull(report.size)) {
-      if (this.#waiting.first?.kind !== "Status") {
+      const oldest = this.#waiting.first
+      if (oldest?.kind !== "Status" || oldest.seq === this.#awaited) {
         this.#dropped++
         return false
       }
-      this.#bytes -= this.#waiting.first.size
+      this.#bytes -= oldest.size
       this.#waiting.shift()
       this.#dropped++
     }
@@ -159,6 +163,7 @@ export class Outbox {
     if (entry === undefined) return undefined
     this.#waiting.shift()
     this.#underWay.push(entry)
+    if (entry.seq === this.#awaited) this.#awaited = 0
     this.#sent = Math.max(this.#sent, entry.seq)
     return entry
   }
@@ -188,9 +193,11 @@ export class Outbox {
     return entry
   }
 
-  /** What is under way from `seq` on has to go again. */
+  /** What is under way from `seq` on, which the server has refused for now, has to go again; default: all, its session is over. */
   rewind(seq = 0): Credit {
     const again = this.#underWay.cut((entry) => entry.seq >= seq)
+    if (seq === 0) this.#awaited = 0
+    else if (again[0]?.seq === seq) this.#awaited = seq
     this.#waiting.prepend(again)
     return { frames: again.length, bytes: again.reduce((sum, { size }) => sum + size, 0) }
   }

@@ -33,11 +33,19 @@ export const encodePayload = (value: unknown): Payload | PayloadProblem => {
       return { problem: `it nests deeper than ${DEPTH - 1} levels` }
     return { json, bytes: null, size: utf8Length(json) }
   } catch (error) {
-    return { problem: error instanceof RangeError ? "it nests too deeply" : messageOf(error) }
+    return { problem: problemOf(error) }
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "JSON.stringify failed")
+/** What a `toJSON` throws may throw again when it is looked at. */
+const problemOf = (error: unknown): string => {
+  try {
+    if (error instanceof RangeError) return "it nests too deeply"
+    return error instanceof Error ? short(error.message) : "JSON.stringify failed"
+  } catch {
+    return "JSON.stringify failed"
+  }
+}
 
 /** Of a name, message or code in an error report, and of a stack; characters. */
 const SHORT = 4096

@@ -8,8 +8,25 @@ import type { ReportOptions } from "./TrailsNode.ts"
 /** What a frame has besides its payload: members, header, signature, correlation id and trace context. */
 export const FRAME_BYTES = 1024
 
-const correlationOf = ({ correlationId }: ReportOptions): string | null =>
-  correlationId !== undefined && fits(correlationId, CORRELATION_ID) && isPlain(correlationId) ? correlationId : null
+const correlationOf = (given: unknown): string | null =>
+  typeof given === "string" && fits(given, CORRELATION_ID) && isPlain(given) ? given : null
+
+interface Labels {
+  readonly correlationId: string | null
+  readonly traceparent: string | null
+}
+
+/** Whatever an untyped caller passes: what can't be used, or not even read, is as if it were absent. */
+const labelsOf = (options: ReportOptions): Labels => {
+  try {
+    return {
+      correlationId: correlationOf(options.correlationId),
+      traceparent: asTraceparent(options.traceparent)
+    }
+  } catch {
+    return { correlationId: null, traceparent: null }
+  }
+}
 
 /** Makes reports of one node. */
 export class ReportMaker {
@@ -22,15 +39,17 @@ export class ReportMaker {
     this.#traceparent = traceparent
   }
 
+  /** Never throws. */
   message(kind: MsgType, payload: Payload, options: ReportOptions = {}): Report {
+    const { correlationId, traceparent } = labelsOf(options)
     return {
       kind,
       payload: payload.json,
       bytes: payload.bytes,
       reason: null,
       timestamp: this.#wallClock(),
-      correlationId: correlationOf(options),
-      traceparent: asTraceparent(options.traceparent) ?? this.#traceparent,
+      correlationId,
+      traceparent: traceparent ?? this.#traceparent,
       size: payload.size + FRAME_BYTES
     }
   }
