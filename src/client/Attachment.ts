@@ -78,6 +78,8 @@ export class Attachment implements LinkMember {
   #retryAfterMs = 0
   /** Retryable refusals on this link. */
   #refusals = 0
+  /** While it pauses between two registrations on the same link: what the server asked for. */
+  #asksAfterMs: number | null = null
   #stopTimer: () => void = () => {}
 
   constructor(
@@ -123,6 +125,7 @@ export class Attachment implements LinkMember {
   hurry(): void {
     this.#hurry = true
     if (this.#state === "waiting") this.#wait(this.#retryAfterMs)
+    else if (this.#asksAfterMs !== null) this.#askAfter(this.#asksAfterMs)
   }
 
   /** Leaves the server without another word. */
@@ -156,6 +159,7 @@ export class Attachment implements LinkMember {
   // From the link.
 
   onTurn(hello: HelloFrame): void {
+    this.#asksAfterMs = null
     this.#nonce = hello.nonce
     this.clockOffsetMs = hello.server_time - this.#platform.wallClock()
     this.#clientNonce = encodeBase64(this.#platform.cryptography.random(32))
@@ -175,8 +179,9 @@ export class Attachment implements LinkMember {
   }
 
   onLost(reason: string, retryAfterMs: number): void {
-    this.#link = null
     this.#detach()
+    this.#link = null
+    this.#asksAfterMs = null
     if (this.#state === "stopped") return
     this.#lastReason = reason
     this.#retryAfterMs = Math.max(retryAfterMs, this.#retryAfterMs)
@@ -295,7 +300,12 @@ export class Attachment implements LinkMember {
     }
     this.#lastReason = `${error.code}: ${error.message}`
     this.#link.answered(this, "retryable")
-    this.#timer(this.#pause(error.retry_after_ms ?? 0), () => this.#link?.ask(this))
+    this.#askAfter(error.retry_after_ms ?? 0)
+  }
+
+  #askAfter(retryAfterMs: number): void {
+    this.#asksAfterMs = retryAfterMs
+    this.#timer(this.#pause(retryAfterMs), () => this.#link?.ask(this))
   }
 
   #onError(error: ErrorFrame): void {
@@ -358,7 +368,7 @@ export class Attachment implements LinkMember {
   }
 }
 
-const SESSION_ENDS: ReadonlySet<ErrorFrame["code"]> = new Set(["unavailable", "overloaded", "registration_failed"])
+const SESSION_ENDS: ReadonlySet<ErrorFrame["code"]> = new Set(["unavailable", "registration_failed"])
 
 /** "Reconnect": the node's actor has given its session up. */
 const isAboutSession = ({ code }: ErrorFrame): boolean => SESSION_ENDS.has(code)

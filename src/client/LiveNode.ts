@@ -26,6 +26,7 @@ import type {
   WaitOptions
 } from "./TrailsNode.ts"
 import { Waiting } from "./Waiting.ts"
+import { warnBy } from "./warnBy.ts"
 
 const MESSAGES = 10_000
 const BYTES = 16 * 1024 * 1024
@@ -72,7 +73,8 @@ export class LiveNode implements TrailsNode {
     this.#identity = identity
     this.#onOver = onOver
     this.#waiting = new Waiting(platform)
-    this.#warn = (text) => (options.warn ?? platform.warn)(`${identity.envelope.appName} (${identity.appId}): ${text}`)
+    const warn = warnBy(platform, options)
+    this.#warn = (text) => warn(`${identity.envelope.appName} (${identity.appId}): ${text}`)
     this.#reports = new ReportMaker(platform.wallClock, identity.envelope.traceparent)
     this.#outbox = new Outbox({ messages: options.buffer?.messages ?? MESSAGES, bytes: options.buffer?.bytes ?? BYTES })
     const owner = {
@@ -253,7 +255,8 @@ export class LiveNode implements TrailsNode {
   #onDetached(): void {
     this.#stopRetry()
     this.#pausedUntil = 0
-    this.#outbox.rewind()
+    // The link may go on without this node: what it had under way must not take up the others' room.
+    this.#attachment.credit(this.#outbox.rewind())
   }
 
   #next(): Outgoing | null {

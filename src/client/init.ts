@@ -4,6 +4,7 @@ import { Identity } from "./Identity.ts"
 import { idleNode } from "./IdleNode.ts"
 import { LinkPool } from "./LinkPool.ts"
 import { LiveNode } from "./LiveNode.ts"
+import { warnBy } from "./warnBy.ts"
 import type { Platform } from "./Platform.ts"
 import type { InitOptions, TrailsNode } from "./TrailsNode.ts"
 
@@ -59,13 +60,16 @@ export const makeInit = (platform: Platform): ((options?: InitOptions) => Promis
     })
   }
 
+  const idleWarned = (reason: string, options: InitOptions): TrailsNode => {
+    warnBy(platform, options)(`${reason}. Nothing is reported to TRAILS`)
+    return idleNode(reason, platform.newId)
+  }
+
   const begin = async (envelope: Envelope, options: InitOptions): Promise<TrailsNode> => {
-    const idle = (reason: string): TrailsNode => {
-      ;(options.warn ?? platform.warn)(`${reason}. Nothing is reported to TRAILS`)
-      return idleNode(reason, platform.newId)
-    }
+    const idle = (reason: string): TrailsNode => idleWarned(reason, options)
     const { seed } = options
-    if (seed !== undefined && seed.length !== SEED) return idle(`seed must have ${SEED} bytes`)
+    if (seed !== undefined && !(seed instanceof Uint8Array && seed.length === SEED))
+      return idle(`seed must be ${SEED} bytes, a Uint8Array`)
     const problem = unfit(envelope, null)
     if (problem !== null) return idle(problem)
     const identity = await Identity.make(platform, envelope, seed)
@@ -87,22 +91,18 @@ export const makeInit = (platform: Platform): ((options?: InitOptions) => Promis
       const info = infoOf(platform, options)
       if (info === undefined || info === "") return idleNode(`there is no ${VARIABLE}`, platform.newId)
       const envelope = decodeEnvelope(info)
-      if (isEnvelopeProblem(envelope)) {
-        ;(options.warn ?? platform.warn)(`${envelope.problem}. Nothing is reported to TRAILS`)
-        return idleNode(envelope.problem, platform.newId)
-      }
+      if (isEnvelopeProblem(envelope)) return idleWarned(envelope.problem, options)
       const known = nodes.get(envelope.appId)
       if (known !== undefined) return await known
       const made = begin(envelope, options)
+        // What can't be foreseen here (a platform without the cryptography, say) must not stop the program either.
+        .catch((error: unknown) => idleWarned(`init failed: ${String(error)}`, options))
       nodes.set(envelope.appId, made)
       const node = await made
       if (!node.isActive) nodes.delete(envelope.appId)
       return node
     } catch (error) {
-      // What can't be foreseen here (a platform without the cryptography, say) must not stop the program either.
-      const reason = `init failed: ${String(error)}`
-      platform.warn(`${reason}. Nothing is reported to TRAILS`)
-      return idleNode(reason, platform.newId)
+      return idleWarned(`init failed: ${String(error)}`, {})
     }
   }
 }

@@ -141,6 +141,7 @@ export class FakePlatform implements Platform {
 
   /** So many milliseconds later. */
   async advance(milliseconds: number): Promise<void> {
+    await this.settle()
     const until = this.#now + milliseconds
     for (;;) {
       const due = [...this.#timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0]

@@ -39,7 +39,8 @@ describe("Outbox", () => {
 
   it("never drops a Result, an Error or a farewell, however full it is", () => {
     const outbox = of(2, 20)
-    for (const kind of ["Result", "Error", "disconnect", "Result"] as const) expect(outbox.offer(report(kind))).toBe(true)
+    for (const kind of ["Result", "Error", "disconnect", "Result"] as const)
+      expect(outbox.offer(report(kind))).toBe(true)
     expect(outbox.offer(report())).toBe(false)
     expect(outbox).toMatchObject({ size: 4, dropped: 1 })
     expect(takeAll(outbox)).toEqual([1, 2, 3, 4])

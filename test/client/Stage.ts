@@ -131,10 +131,24 @@ export class Stage {
     return made
   }
 
-  /** After a loss: the next socket, greeted, and the node's registration on it. */
-  async back(appId: string, changes: Partial<RegisteredFrame> = {}): Promise<RegisteredFrame> {
-    await this.platform.advance(60_000)
+  /** Waits for what the client does by itself; how long that took, milliseconds. */
+  async until(isDone: () => boolean): Promise<number> {
+    const from = this.platform.wallClock()
+    while (!isDone()) {
+      if (this.platform.wallClock() - from > 100_000) throw new Error("it has not happened")
+      await this.platform.advance(50)
+    }
+    return this.platform.wallClock() - from
+  }
+
+  /** After a loss: the next socket, greeted. */
+  async again(lost = this.socket): Promise<void> {
+    await this.until(() => this.socket !== lost)
     await this.hello()
+  }
+
+  async back(appId: string, changes: Partial<RegisteredFrame> = {}): Promise<RegisteredFrame> {
+    await this.again()
     return await this.admit(appId, changes)
   }
 }

@@ -121,9 +121,10 @@ describe("init", () => {
   })
 
   it("watches the end of the process once, and not for nodes that asked it not to", async () => {
+    const silent = new Stage()
+    await silent.node({ exitHook: false })
+    expect(silent.platform.watcher).toBeNull()
     const stage = new Stage()
-    await stage.node({ exitHook: false })
-    expect(stage.platform.watcher).toBeNull()
     const { appId, node } = await stage.attached()
     stage.platform.watcher?.ending(3)
     // In the very turn in which it is told: there is no other.
