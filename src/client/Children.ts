@@ -7,6 +7,7 @@ import {
 } from "../protocol/Envelope.ts"
 import type { ErrorFrame, EventFrame } from "../protocol/Frames.ts"
 import { attachMember, TAGS } from "../protocol/SignedFrame.ts"
+import { parseUuid } from "../protocol/Uuid.ts"
 import type { Attachment } from "./Attachment.ts"
 import { ChildView } from "./ChildView.ts"
 import type { Identity } from "./Identity.ts"
@@ -21,12 +22,20 @@ const DECLARATIONS = 10_000
 /** How long a declaration keeps the process alive for its answer, milliseconds. */
 const ANSWER_MS = 10_000
 
+/** Where the server names no time after which to declare again, milliseconds. */
+const AGAIN_MS = 1000
+
 interface Declaration {
   readonly info: string
   readonly replaces: string | null
   readonly settle: (declared: Declared) => void
   readonly letGo: () => void
 }
+
+const INVALID = Symbol("invalid")
+
+const replacedBy = ({ replaces }: ChildOptions): string | null | typeof INVALID =>
+  replaces == null ? null : (parseUuid(typeof replaces === "object" ? replaces.appId : replaces) ?? INVALID)
 
 export interface ChildrenOptions {
   readonly warn: (text: string) => void
@@ -48,7 +57,10 @@ export class Children {
   readonly #options: ChildrenOptions
   readonly #declarations = new Map<string, Declaration>()
   readonly #views = new Map<string, WeakRef<ChildView>>()
-  readonly #forgotten = new FinalizationRegistry<string>((appId) => this.#views.delete(appId))
+  readonly #forgotten = new FinalizationRegistry<string>((appId) => {
+    // Its place may have been taken meanwhile.
+    if (this.#views.get(appId)?.deref() === undefined) this.#views.delete(appId)
+  })
   /** Views that somebody waits for, whether or not he holds the handle. */
   readonly #watched = new Set<ChildView>()
   #subscribed = false
@@ -78,16 +90,24 @@ export class Children {
     }
     if (this.#closed) return refuse("ended", "its parent has ended")
     if (isEnvelopeProblem(envelope)) return refuse("bad_frame", envelope.problem.replace(/^TRAILS_INFO: /, ""))
+    const replaces = replacedBy(options)
+    // The server could not tell whose refusal it is.
+    if (replaces === INVALID) return refuse("bad_frame", "replaces must be a child, or its UUID")
     if (this.#declarations.size >= DECLARATIONS)
       return refuse("overloaded", `${DECLARATIONS} declarations wait already`)
     const declared = new Promise<Declared>((settle) => {
-      const replaces = typeof options.replaces === "object" ? options.replaces.appId : (options.replaces ?? null)
       const letGo = this.#platform.keepAlive()
       const stopTimer = this.#platform.later(ANSWER_MS, letGo)
+      const before = this.#declarations.get(envelope.appId)
+      before?.letGo()
       this.#declarations.set(envelope.appId, {
         info,
         replaces,
-        settle,
+        // Of two declarations of one child the answer to either is for both.
+        settle: (answer) => {
+          before?.settle(answer)
+          settle(answer)
+        },
         letGo: () => {
           stopTimer()
           letGo()
@@ -109,7 +129,7 @@ export class Children {
   }
 
   onRefused(childId: string, error: ErrorFrame): void {
-    if (error.retryable) this.#platform.later(error.retry_after_ms ?? 0, () => this.#declare(childId))
+    if (error.retryable) this.#platform.later(error.retry_after_ms ?? AGAIN_MS, () => this.#declare(childId))
     else this.#settle(childId, { ok: false, code: error.code, message: error.message })
   }
 
@@ -164,9 +184,7 @@ export class Children {
   }
 
   #handle(appId: string, name: string, info: string, declared: Promise<Declared>): Child {
-    const view = new ChildView(appId)
-    this.#views.set(appId, new WeakRef(view))
-    this.#forgotten.register(view, appId)
+    const view = this.#viewOf(appId)
     return {
       appId,
       name,
@@ -184,6 +202,16 @@ export class Children {
         }
       }
     }
+  }
+
+  /** One for all handles of a child: what has been seen of it holds for each. */
+  #viewOf(appId: string): ChildView {
+    const known = this.#views.get(appId)?.deref()
+    if (known !== undefined) return known
+    const view = new ChildView(appId)
+    this.#views.set(appId, new WeakRef(view))
+    this.#forgotten.register(view, appId)
+    return view
   }
 
   #wait(view: ChildView, { timeoutMs }: WaitOptions): Promise<Outcome | null> {

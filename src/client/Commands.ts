@@ -1,5 +1,5 @@
 import type { ControlFrame } from "../protocol/Frames.ts"
-import { encodePayload, isPayloadProblem } from "./Payload.ts"
+import { describeError, encodePayload, isPayloadProblem } from "./Payload.ts"
 import type { Platform } from "./Platform.ts"
 import type { CancelHandler } from "./TrailsNode.ts"
 
@@ -8,6 +8,8 @@ export type Answer = { readonly ack: true; readonly result: string } | { readonl
 
 export interface CommandsOwner {
   readonly answer: (correlationId: string, answer: Answer) => void
+  /** UTF-8 bytes that a result may have now. */
+  readonly room: () => number
   /** The cancel hook is through: the node ends. */
   readonly onCancelled: () => void
 }
@@ -15,12 +17,20 @@ export interface CommandsOwner {
 /** Commands whose answers are remembered, so that a repetition is answered and not run. */
 const REMEMBERED = 1024
 const GRACE_MS = 5000
+/** Of an error text in an answer, bytes (docs/protocol.md §14). */
 const REASON = 1024
 
 interface CancelPayload {
   readonly reason: string
   readonly graceMs: number
 }
+
+/** At most a third of the bytes that the protocol allows, whatever the characters are. */
+const failureOf = (error: unknown): string =>
+  `cancel_handler_failed: ${describeError(error).message}`
+    .replaceAll("\0", " ")
+    .slice(0, REASON / 3)
+    .toWellFormed()
 
 const readCancel = (payload: unknown): CancelPayload => {
   const { graceMs, reason } = typeof payload === "object" && payload !== null ? (payload as Partial<CancelPayload>) : {}
@@ -86,9 +96,11 @@ export class Commands {
   async #run(handler: CancelHandler, request: CancelPayload): Promise<Answer> {
     try {
       const payload = encodePayload(await handler(request))
-      return { ack: true, result: isPayloadProblem(payload) ? "null" : (payload.json ?? JSON.stringify(payload.bytes)) }
+      // What can't be sent must not undo that it has stopped; a frame over the limit would end the socket, each time anew.
+      if (isPayloadProblem(payload) || payload.size > this.#owner.room()) return { ack: true, result: "null" }
+      return { ack: true, result: payload.json ?? JSON.stringify(payload.bytes) }
     } catch (error) {
-      return { ack: false, error: `cancel_handler_failed: ${String(error)}`.slice(0, REASON).toWellFormed() }
+      return { ack: false, error: failureOf(error) }
     }
   }
 

@@ -31,7 +31,8 @@ import { warnBy } from "./warnBy.ts"
 const MESSAGES = 10_000
 const BYTES = 16 * 1024 * 1024
 const SHUTDOWN_MS = 5000
-const RESUBSCRIBE_MS = 1000
+/** Where the server names no time after which to try again, milliseconds. */
+const AGAIN_MS = 1000
 const QUEUED: Queued = { queued: true }
 
 const refusal = (reason: Exclude<Queued, { queued: true }>["reason"], message: string): Queued => ({
@@ -95,7 +96,11 @@ export class LiveNode implements TrailsNode {
     })
     this.#commands = new Commands(
       platform,
-      { answer: (id, answer) => this.#answer(id, answer), onCancelled: () => this.#end("cancelled") },
+      {
+        answer: (id, answer) => this.#answer(id, answer),
+        room: () => this.#maxFrame - FRAME_BYTES,
+        onCancelled: () => this.#end("cancelled")
+      },
       options.onCancel ?? null
     )
     this.#attachment.start()
@@ -309,13 +314,13 @@ export class LiveNode implements TrailsNode {
     if (error.child_id !== undefined) return this.#children.onRefused(error.child_id, error)
     if (error.seq === undefined) {
       const isSubscription = error.code === "bad_frame" || error.code === "overloaded" || error.code === "unavailable"
-      if (isSubscription) this.#children.onUnsubscribed(!error.retryable, error.retry_after_ms ?? RESUBSCRIBE_MS)
+      if (isSubscription) this.#children.onUnsubscribed(!error.retryable, error.retry_after_ms ?? AGAIN_MS)
       else this.#warn(`${error.code}: ${error.message}`)
       return
     }
     if (error.retryable) {
       // Every later seq is refused until this one has come again (PROTOCOL §6).
-      const pause = error.retry_after_ms ?? 0
+      const pause = error.retry_after_ms ?? AGAIN_MS
       this.#attachment.credit(this.#outbox.rewind(error.seq))
       this.#pausedUntil = this.#platform.monotonic() + pause
       this.#stopRetry()

@@ -69,7 +69,8 @@ export const webPlatform: Platform = {
   random: Math.random,
   newId: () => crypto.randomUUID(),
   later: (milliseconds, task) => {
-    const timer = setTimeout(task, milliseconds)
+    // Beyond this a browser's timer fires at once.
+    const timer = setTimeout(task, Math.min(milliseconds, 2 ** 31 - 1))
     return () => clearTimeout(timer)
   },
   soon: (task) => void setTimeout(task, 0),

@@ -1,0 +1,192 @@
+import { randomUUID } from "node:crypto"
+import { describe, expect, it } from "vitest"
+import type { CancelHandler } from "../../src/client/TrailsNode.ts"
+import type { ControlFrame } from "../../src/protocol/Frames.ts"
+import { MODES } from "./FakePlatform.ts"
+import { Stage } from "./Stage.ts"
+
+const control = (stage: Stage, changes: Partial<ControlFrame> = {}): Promise<void> => {
+  const { app_id, epoch, incarnation, session } = stage.session!
+  return stage.say({
+    type: "control",
+    app_id,
+    incarnation,
+    session,
+    epoch,
+    action: "cancel",
+    correlation_id: "c-1",
+    payload: { reason: "enough", graceMs: 2000 },
+    issued_by: "admin",
+    issued_at: stage.platform.wallClock(),
+    expires_at: stage.platform.wallClock() + 60_000,
+    ...changes
+  })
+}
+
+const answers = (stage: Stage) => stage.socket.of("control_result")
+
+describe.each(MODES)("commands, cryptography %s", (mode) => {
+  it("an unknown action is answered as that, a repetition the same again, and the node goes on", async () => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached()
+    await control(stage, { action: "dance" })
+    await control(stage, { action: "dance" })
+    const expected = { correlation_id: "c-1", ack: false, error: "unknown_action", incarnation: 1 }
+    expect(answers(stage)).toMatchObject([expected, expected])
+    expect(node.status(1).queued).toBe(true)
+  })
+
+  it("cancel runs the handler once, each id is answered, then the node says goodbye as cancelled (C1, C2)", async () => {
+    const stage = new Stage(mode)
+    const requests: Array<unknown> = []
+    const { appId, node } = await stage.attached({
+      onCancel: async (request) => {
+        requests.push(request)
+        await new Promise((resolve) => setImmediate(resolve))
+        return { cleaned: 3 }
+      }
+    })
+    await Promise.all([control(stage), control(stage), control(stage, { correlation_id: "c-2" })])
+    await stage.platform.settle()
+    expect(requests).toEqual([{ reason: "enough", graceMs: 2000 }])
+    await control(stage)
+    expect(answers(stage).map(({ ack, correlation_id, result }) => [correlation_id, ack, result])).toEqual([
+      ["c-1", true, { cleaned: 3 }],
+      ["c-2", true, { cleaned: 3 }],
+      ["c-1", true, { cleaned: 3 }]
+    ])
+    expect(stage.socket.of("disconnect")).toMatchObject([{ reason: "cancelled", seq: 1 }])
+    await stage.ack(appId, 1)
+    expect(node.stats().state).toBe("ended")
+  })
+
+  it("a result from the handler goes before, and takes the place of the goodbye", async () => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached()
+    node.onCancel(() => void node.result("half"))
+    await control(stage)
+    expect(stage.socket.of("message")).toMatchObject([{ payload: "half", header: { msg_type: "Result" } }])
+    expect(stage.socket.of("disconnect")).toEqual([])
+    expect(answers(stage)).toMatchObject([{ ack: true, result: null }])
+  })
+
+  it("a handler that comes late is waited for until the grace is over", async () => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached()
+    await control(stage)
+    await stage.platform.advance(1900)
+    expect(answers(stage)).toEqual([])
+    node.onCancel(() => "done")
+    await stage.platform.settle()
+    expect(answers(stage)).toMatchObject([{ ack: true, result: "done" }])
+  })
+
+  it("without a handler a cancel is answered so, and a later one finds the handler that there is by then", async () => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached()
+    await control(stage)
+    await stage.platform.advance(2000)
+    expect(answers(stage)).toMatchObject([{ ack: false, error: "no_cancel_handler" }])
+    expect(node.status("on").queued).toBe(true)
+    node.onCancel(() => 1)
+    await control(stage, { correlation_id: "c-2" })
+    expect(answers(stage).at(-1)).toMatchObject({ correlation_id: "c-2", ack: true, result: 1 })
+  })
+
+  it.each<[string, CancelHandler, RegExp]>([
+    [
+      "throws",
+      () => {
+        throw new Error("stuck")
+      },
+      /^cancel_handler_failed: .*stuck$/
+    ],
+    ["rejects with what can't be shown", () => Promise.reject(Object.create(null)), /^cancel_handler_failed: /],
+    [
+      "throws a book",
+      () => {
+        throw "\0€".repeat(5000)
+      },
+      /^cancel_handler_failed: .{100,341}/
+    ]
+  ])(
+    "a handler that %s is answered as failed, within the bounds of the protocol, and the node goes on",
+    async (_, onCancel, expected) => {
+      const stage = new Stage(mode)
+      const { node } = await stage.attached({ onCancel })
+      await control(stage)
+      const [answer] = answers(stage)
+      expect(answer).toMatchObject({ ack: false, error: expect.stringMatching(expected) })
+      expect(Buffer.byteLength(answer!["error"] as string)).toBeLessThanOrEqual(1024)
+      expect(answer!["error"]).not.toContain("\0")
+      expect(node.status(1).queued).toBe(true)
+    }
+  )
+
+  it.each<[string, unknown]>([
+    ["can't be written", 1n],
+    ["is over the limit, which would end the socket", "x".repeat(2_000_000)]
+  ])("an answer that %s is null: the node has stopped all the same", async (_, value) => {
+    const stage = new Stage(mode)
+    await stage.attached({ onCancel: () => value })
+    await control(stage)
+    expect(answers(stage)).toMatchObject([{ ack: true, result: null }])
+    expect(stage.socket.of("disconnect")).toHaveLength(1)
+  })
+
+  it.each<[string, (stage: Stage) => Partial<ControlFrame>]>([
+    ["another session", () => ({ session: randomUUID() })],
+    ["another incarnation", () => ({ incarnation: 2 })],
+    ["a lower epoch (P5)", (stage) => ({ epoch: stage.session!.epoch - 1 })],
+    ["a time that is over", (stage) => ({ expires_at: stage.platform.wallClock() - 1 })]
+  ])("control of %s is not for this node", async (_, changes) => {
+    const stage = new Stage(mode)
+    let isCalled = false
+    await stage.attached({ onCancel: () => void (isCalled = true) }, { epoch: 5 })
+    await control(stage, changes(stage))
+    expect(isCalled).toBe(false)
+    expect(answers(stage)).toEqual([])
+  })
+
+  it("takes the server's clock for what has expired", async () => {
+    const stage = new Stage(mode)
+    const { appId } = await stage.node()
+    stage.socket.nonce = Buffer.alloc(32, 1).toString("base64")
+    const server_time = stage.platform.wallClock() - 3_600_000
+    await stage.say({
+      type: "hello",
+      nonce: stage.socket.nonce,
+      server_pub_key: stage.keys.text,
+      server_time,
+      level: "open"
+    })
+    await stage.admit(appId)
+    await control(stage, { action: "dance", expires_at: server_time + 1000 })
+    expect(answers(stage)).toHaveLength(1)
+  })
+
+  it("a session for stopping only takes no Status, but the Result that was waiting, and no new report", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.node({ onCancel: () => "stopped" })
+    node.status(1)
+    node.status(2)
+    await stage.hello()
+    await stage.admit(appId, { only: "cancel" })
+    expect(stage.socket.of("message")).toEqual([])
+    expect(node.stats()).toMatchObject({ refused: 2, waiting: 0 })
+    expect(node.status(3)).toMatchObject({ queued: false, reason: "ended" })
+    await control(stage)
+    expect(answers(stage)).toMatchObject([{ ack: true, result: "stopped" }])
+    expect(stage.socket.of("disconnect")).toMatchObject([{ reason: "cancelled", seq: 3 }])
+    await stage.ack(appId, 3)
+    expect(node.stats().state).toBe("ended")
+
+    const second = new Stage(mode)
+    const late = await second.node()
+    late.node.status(1)
+    late.node.result(2)
+    await second.hello()
+    await second.admit(late.appId, { only: "cancel" })
+    expect(second.socket.of("message")).toMatchObject([{ header: { msg_type: "Result", seq: 2 } }])
+  })
+})
