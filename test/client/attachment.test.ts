@@ -161,7 +161,7 @@ describe.each(MODES)("an attachment, cryptography %s", (mode) => {
     const stage = new Stage(mode)
     const { appId, node } = await stage.node()
     await stage.hello()
-    for (const code of ["registration_failed", "unavailable", "overloaded"] as const) {
+    for (const code of ["unavailable", "overloaded"] as const) {
       const nonce = stage.asked(appId)?.["client_nonce"] as string
       await stage.refuse(appId, { code, retry_after_ms: 3000 })
       await stage.platform.advance(2999)
@@ -174,16 +174,37 @@ describe.each(MODES)("an attachment, cryptography %s", (mode) => {
     expect(stage.connects).toBe(1)
   })
 
+  it("tries another socket after three refusals on one: its hello may have been an old one", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.node()
+    await stage.hello()
+    for (let i = 0; i < 2; i++) {
+      await stage.refuse(appId, { code: "registration_failed", retry_after_ms: 10 })
+      await stage.platform.advance(1000)
+    }
+    expect(stage.connects).toBe(1)
+    await stage.refuse(appId, { code: "registration_failed", retry_after_ms: 10 })
+    await stage.until(() => stage.connects === 2)
+    await stage.hello()
+    await stage.admit(appId)
+    expect(node.stats().state).toBe("attached")
+  })
+
   it("does not let a node that waits to end wait for a long pause between attempts", async () => {
     const stage = new Stage(mode)
     const { appId, node } = await stage.node()
     await stage.hello()
-    const refused = async (): Promise<void> => {
+    const refused = async (nth: number): Promise<void> => {
       const nonce = stage.asked(appId)?.["client_nonce"]
       await stage.refuse(appId, { code: "registration_failed", retry_after_ms: 10 })
+      if (nth % 3 === 0) {
+        const before = stage.connects
+        await stage.until(() => stage.connects > before)
+        await stage.hello()
+      }
       await stage.until(() => stage.asked(appId)?.["client_nonce"] !== nonce)
     }
-    for (let i = 0; i < 12; i++) await refused()
+    for (let i = 1; i <= 12; i++) await refused(i)
     await stage.refuse(appId, { code: "registration_failed", retry_after_ms: 10 })
     node.result(1)
     const over = node.shutdown()
