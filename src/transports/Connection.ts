@@ -4,7 +4,7 @@ import type { Admission } from "../actors/NodeMessage.ts"
 import type { LossCause } from "../actors/SessionPort.ts"
 import { decodeClientFrame, isFrameProblem } from "../protocol/FrameDecoder.ts"
 import type { Dialect, ErrorFrame, Level } from "../protocol/Frames.ts"
-import { ErrorWindow } from "./ErrorWindow.ts"
+import { CountWindow } from "./CountWindow.ts"
 import { Heartbeat } from "./Heartbeat.ts"
 import { Inbound, type InboundOwner } from "./Inbound.ts"
 import { ReadGate } from "./ReadGate.ts"
@@ -40,7 +40,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
   readonly #socket: TrailsSocket
   readonly #inbound: Inbound
   readonly #heartbeat: Heartbeat
-  readonly #errors = new ErrorWindow()
+  readonly #errors = new CountWindow()
   /** Nodes whose registration here is decided or under way. */
   #seen: Set<string> | null = null
   #asking = 0
@@ -51,6 +51,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
   /** Since when it has no node, monotonic milliseconds. */
   #emptySince: number
   #lost: LossCause | null = null
+  #isLossNoted = false
   #lostAt = 0
 
   constructor(hub: SocketHub, socket: TrailsSocket, stream: Duplex, greeting: Greeting) {
@@ -106,6 +107,10 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     this.hub.telemetry.framesReceived.add(problem ? "invalid" : content.frame.type)
     if (problem && content.fatal) return this.#refuseSocket(errorFrame(content.code, content.message), 1007)
     this.#inbound.push(content, text, bytes)
+  }
+
+  onEnding(): void {
+    this.#noteLoss()
   }
 
   onPeerClosing(): void {
@@ -355,9 +360,17 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     this.close(code, error.code, "server")
   }
 
+  /** At once: when many are lost together, their turns come later than the first verdicts. */
+  #noteLoss(): void {
+    if (this.#isLossNoted || this.#lost !== null || this.sessions.size === 0) return
+    this.#isLossNoted = true
+    this.hub.handshakes.noteLoss()
+  }
+
   /** N6 */
   #lose(cause: LossCause): void {
     if (this.#lost !== null) return
+    if (cause === "peer") this.#noteLoss()
     this.#lost = cause
     this.#lostAt = this.hub.now()
     this.#inbound.place.close()

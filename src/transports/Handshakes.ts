@@ -1,3 +1,4 @@
+import { CountWindow } from "./CountWindow.ts"
 import { HoldBudget } from "./HoldBudget.ts"
 import type { SocketLimits } from "./SocketLimits.ts"
 
@@ -15,9 +16,10 @@ export interface Resting {
   readonly reclaimed: () => void
 }
 
-/** As many registrations within this time, milliseconds, are a crowd. */
+/** As many re-registrations, or as many lost sockets with nodes, within this time, milliseconds, are a crowd. */
 const CROWD_RETURNS = 50
-const RETURNS_MS = 500
+const CROWD_LOSSES = 500
+const CROWD_MS = 500
 /** `comingBack` is asked several times a second: a longer pause means that the loop was blocked. */
 const STALL_MS = 750
 
@@ -42,8 +44,8 @@ export type HandshakeBounds = Pick<
  *   their own: each belongs to an admitted socket, that is not read meanwhile.
  * - H5 an upgraded socket that has sent nothing rests on its place for `handshakeIdleMs`, and for `handshakeCrowdedMs`
  *   only when others wait: strangers can't keep nodes out by saying nothing.
- * - H6 registrations that wait hold verdicts back; upgrades, that may be anybody's, and registrations that come in crowds
- *   do so for a bounded time.
+ * - H6 registrations that wait hold verdicts back; upgrades, that may be anybody's, and nodes that come
+ *   back, or go, in crowds do so for a bounded time.
  */
 export class Handshakes {
   readonly #bounds: HandshakeBounds
@@ -55,9 +57,8 @@ export class Handshakes {
   readonly #hold: HoldBudget
   /** When there was a crowd for the last time. */
   #crowdedAt = Number.NEGATIVE_INFINITY
-  /** Registrations that came since then. */
-  #returns = 0
-  #returnsSince = Number.NEGATIVE_INFINITY
+  readonly #returns = new CountWindow()
+  readonly #losses = new CountWindow()
   #askedAt: number
   #held = 0
   #thisTurn = 0
@@ -96,7 +97,6 @@ export class Handshakes {
 
   /** Takes a place at once, or waits for one. False: the queue is full, and the waiter will hear nothing. */
   enter(waiter: Waiter, kind: "upgrade" | "registration"): boolean {
-    if (kind === "registration") this.#noteReturn()
     const queue = kind === "upgrade" ? this.#upgrades : this.#registrations
     if (this.waiting === 0 && this.#mayAdmit()) {
       this.#admit(waiter)
@@ -121,7 +121,6 @@ export class Handshakes {
 
   /** It rests no longer; it still holds its place. */
   stir(resting: Resting): void {
-    this.#noteReturn()
     this.#resting.delete(resting)
   }
 
@@ -129,6 +128,24 @@ export class Handshakes {
   leave(): void {
     this.#held--
     if (this.waiting > 0) this.#schedule()
+  }
+
+  /**
+   * A node wants its session back. If many do, more of them wait in the kernel, where nobody sees them. Nodes that begin
+   * are no such sign: a fleet that starts would spend the time for which its losses may be held back.
+   */
+  noteReturn(): void {
+    const now = this.#now()
+    if (this.#returns.add(now, CROWD_MS) >= CROWD_RETURNS) this.#crowdedAt = now
+  }
+
+  /**
+   * A socket that carried nodes has gone by its peer's side. As many as hold places come back no sooner than a verdict
+   * falls, on a machine that is busy with their return.
+   */
+  noteLoss(): void {
+    const now = this.#now()
+    if (this.#losses.add(now, CROWD_MS) >= CROWD_LOSSES) this.#crowdedAt = now
   }
 
   /** Refuses those who have waited too long, takes back the places of those who say nothing. */
@@ -155,16 +172,6 @@ export class Handshakes {
 
   #mayAdmit(): boolean {
     return this.#held < this.#bounds.handshakes && this.#thisTurn < this.#bounds.handshakesPerTurn
-  }
-
-  /** Registrations that come that fast are a crowd too: more of them wait in the kernel, where nobody sees them. */
-  #noteReturn(): void {
-    const now = this.#now()
-    if (now - this.#returnsSince > RETURNS_MS) {
-      this.#returns = 0
-      this.#returnsSince = now
-    }
-    if (++this.#returns >= CROWD_RETURNS) this.#crowdedAt = now
   }
 
   /** A crowd: somebody has waited for longer than those who say nothing may keep him waiting (H5). */

@@ -172,7 +172,7 @@ export class Inbound {
       return this.#done(arrival)
     }
     const mayAsk = current?.isAsking !== true && owner.asking < hub.limits.registrationsPerSocket
-    if (!mayAsk || !this.place.take()) return this.#await()
+    if (!mayAsk || !this.place.take(decoded.frame.type === "re_register")) return this.#await()
     if (!askAdmission(owner, decoded, arrival)) return this.#block()
     this.place.pass()
     return this.#done(arrival)

@@ -49,7 +49,7 @@ export class Listeners {
     this.#most = most
     main.on("connection", this.#count)
     this.#others = Array.from({ length: LISTENERS - 1 }, () =>
-      createServer({ noDelay: true }, (socket) => void main.emit("connection", socket))
+      createServer({ allowHalfOpen: true, noDelay: true }, (socket) => void main.emit("connection", socket))
     )
   }
 

@@ -20,8 +20,12 @@ export class Place implements Waiter, Resting {
     this.#handshakes.rest(this)
   }
 
-  /** True: held. False: waits, and the owner's `release` is called when its turn comes. */
-  take(): boolean {
+  /**
+   * For a registration, by which a node comes back or begins. True: held. False: waits, and the owner's `release` is
+   * called when its turn comes; then `take` again.
+   */
+  take(comesBack: boolean): boolean {
+    if (comesBack && (this.#state === "resting" || this.#state === "none")) this.#handshakes.noteReturn()
     if (this.#state === "resting") {
       this.#state = "held"
       this.#handshakes.stir(this)

@@ -9,14 +9,26 @@ export interface SocketOwner {
   readonly onPeerClosing: () => void
   /** The peer broke RFC 6455 or a limit; the socket is still open, and is closed with `code` right after. */
   readonly onViolation: (code: number) => void
+  /** The TCP connection has ended on the peer's side, or broke; what follows from it waits for its turn. May come twice. */
+  readonly onEnding: () => void
   /** Nothing can be received or sent any more. */
   readonly onClosed: () => void
 }
 
-/** Private to `ws` 8: how it is told another limit once a node has registered. `test/transports` guards it. */
+/** Private to `ws` 8: how it is told another limit once a node has registered. `TrailsSocket.test.ts` guards it. */
 interface Receiver {
   _maxPayload: number
   end: () => Receiver
+}
+
+/** Private to `ws` 8: the names of its listeners at the stream. `TrailsSocket.test.ts` guards them. */
+const WS_LISTENERS = { end: "socketOnEnd", close: "socketOnClose" } as const
+
+/** Takes what `ws` does at the stream's end, or at its close, away from the stream. */
+const takeOver = (stream: Duplex, event: "end" | "close"): Function | null => {
+  const listener = stream.listeners(event).find(({ name }) => name === WS_LISTENERS[event]) ?? null
+  if (listener !== null) stream.off(event, listener as () => void)
+  return listener
 }
 
 const isOwned = Symbol("trails/transports/TrailsSocket")
@@ -32,15 +44,18 @@ export class TrailsSocket extends WebSocket {
   #stream: OwnedStream | null = null
   #corked = false
   #wsEnd: Function | null = null
+  #wsClose: Function | null = null
+  #isStreamClosed = false
 
   own(owner: SocketOwner, stream: Duplex): void {
     this.owner = owner
     this.#stream = stream
     this.#stream[isOwned] = this
-    // What `ws` does at the stream's end waits for its turn with the others that end now.
-    this.#wsEnd = stream.listeners("end").find(({ name }) => name === "socketOnEnd") ?? null
-    if (this.#wsEnd !== null) stream.off("end", this.#wsEnd as () => void)
+    // What `ws` does then waits for its turn with the others that end now.
+    this.#wsEnd = takeOver(stream, "end")
+    this.#wsClose = takeOver(stream, "close")
     stream.on("end", onStreamEnd)
+    stream.on("close", onStreamClose)
     this.on("message", onMessage)
     this.on("ping", onPing)
     this.on("error", onError)
@@ -56,12 +71,25 @@ export class TrailsSocket extends WebSocket {
     ;(this as unknown as { readonly _receiver: Receiver })._receiver._maxPayload = bytes
   }
 
-  /** The peer has ended its side. Once the stream is closed, `ws` and the owner know it already. */
-  ended(): void {
-    if (this.#stream === null || this.#stream.destroyed) return
-    this.#wsEnd?.call(this.#stream)
-    this.endOnce()
-    this.owner?.onPeerClosing()
+  /** The stream has ended, or has closed too: its turn comes. */
+  ending(isClosed: boolean): void {
+    this.#isStreamClosed ||= isClosed
+    this.owner?.onEnding()
+    endings.push(this)
+  }
+
+  /** Its turn. A stream that was destroyed meanwhile closes, and has another turn then. */
+  end(): void {
+    const stream = this.#stream
+    if (stream === null) return
+    if (this.#isStreamClosed) {
+      this.#wsClose?.call(stream)
+      this.#wsClose = null
+    } else if (!stream.destroyed) {
+      this.#wsEnd?.call(stream)
+      this.endOnce()
+      this.owner?.onPeerClosing()
+    }
   }
 
   /**
@@ -75,7 +103,7 @@ export class TrailsSocket extends WebSocket {
 
   /** Sends text; what is sent in one turn of the event loop goes out in one system call. */
   write(text: string): void {
-    if (this.readyState !== WebSocket.OPEN || this.#stream === null) return
+    if (this.readyState !== WebSocket.OPEN || this.#stream === null || this.#stream.destroyed) return
     if (!this.#corked) {
       this.#corked = true
       this.#stream.cork()
@@ -133,8 +161,11 @@ function onClose(this: WebSocket): void {
 }
 
 function onStreamEnd(this: OwnedStream): void {
-  const socket = this[isOwned]
-  if (socket !== undefined) ends.push(socket)
+  this[isOwned]?.ending(false)
 }
 
-const ends = new Pacer<TrailsSocket>((socket) => socket.ended())
+function onStreamClose(this: OwnedStream): void {
+  this[isOwned]?.ending(true)
+}
+
+const endings = new Pacer<TrailsSocket>((socket) => socket.end())

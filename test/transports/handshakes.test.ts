@@ -1,5 +1,5 @@
-import { connect } from "node:net"
-import { afterEach, describe, expect, it } from "vitest"
+import { connect, type Socket } from "node:net"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { Handshakes, type Resting, type Waiter } from "../../src/transports/Handshakes.ts"
 import { SOCKET_LIMITS } from "../../src/transports/SocketLimits.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
@@ -180,11 +180,11 @@ describe("admission of handshakes", () => {
     expect(admitted).toBe(8000)
   })
 
-  it("registrations that come in a crowd hold verdicts back, since more of them wait in the kernel (H6)", () => {
-    const { handshakes, pass, waiter } = make({ handshakes: 1000 })
-    for (let i = 0; i < 49; i++) handshakes.enter(waiter(`a${i}`), "registration")
+  it("nodes that come back in a crowd hold verdicts back, since more of them wait in the kernel (H6)", () => {
+    const { handshakes, pass } = make({ handshakes: 1000 })
+    for (let i = 0; i < 49; i++) handshakes.noteReturn()
     expect(handshakes.comingBack).toBe(0)
-    handshakes.enter(waiter("last"), "registration")
+    handshakes.noteReturn()
     expect(handshakes.comingBack).toBe(1)
     pass(500)
     expect(handshakes.comingBack).toBe(1)
@@ -192,6 +192,22 @@ describe("admission of handshakes", () => {
     expect(handshakes.comingBack).toBe(1)
     pass(1)
     expect(handshakes.comingBack).toBe(0)
+  })
+
+  it("nodes that go in a crowd hold verdicts back; as many that go one by one do not (H6)", () => {
+    const { handshakes, pass } = make()
+    const isHeld = () => handshakes.comingBack > 0
+    for (let i = 0; i < 499; i++) handshakes.noteLoss()
+    expect(isHeld()).toBe(false)
+    pass(500)
+    for (let i = 0; i < 499; i++) handshakes.noteLoss()
+    expect(isHeld()).toBe(false)
+    handshakes.noteLoss()
+    expect(isHeld()).toBe(true)
+    pass(700)
+    expect(isHeld()).toBe(true)
+    pass(300)
+    expect(isHeld()).toBe(false)
   })
 
   it("after a standstill of the loop verdicts wait: nobody who came meanwhile has been seen (H6)", () => {
@@ -229,7 +245,10 @@ describe("admission of handshakes", () => {
 
 describe("handshakes over sockets", () => {
   let transport: Transport
-  afterEach(() => transport.stop())
+  afterEach(async () => {
+    vi.restoreAllMocks()
+    await transport.stop()
+  })
 
   it("no place is left → upgrades wait and are counted; a place becomes free → they go on", async () => {
     transport = await startTransport({}, { handshakes: 1, handshakeIdleMs: 60_000 })
@@ -331,4 +350,29 @@ describe("handshakes over sockets", () => {
     expect(atOnce).toBe(20)
     expect(transport.sockets.stats()).toMatchObject({ handshakesHeld: 0, handshakesWaiting: 0 })
   }, 60_000)
+
+  it("who comes back, and whose socket goes, is counted; who begins, and strangers, are not (H6)", async () => {
+    const returns = vi.spyOn(Handshakes.prototype, "noteReturn")
+    const losses = vi.spyOn(Handshakes.prototype, "noteLoss")
+    transport = await startTransport()
+    const stranger = await Wire.open(transport.url)
+    const born = await Peer.connect(transport)
+    await born.register()
+    expect(returns).toHaveBeenCalledTimes(0)
+    const back = await Peer.connect(transport)
+    await back.attach(back.reRegisterFrame())
+    expect(returns).toHaveBeenCalledTimes(1)
+    const reset = await Peer.connect(transport)
+    await reset.register()
+    const polite = await Peer.connect(transport)
+    await polite.register()
+    stranger.terminate()
+    born.wire.terminate()
+    ;(reset.wire.socket as unknown as { readonly _socket: Socket })._socket.resetAndDestroy()
+    await polite.wire.close()
+    await waitUntil("all but one have gone", () => transport.sockets.stats().sockets === 1)
+    expect(losses).toHaveBeenCalledTimes(3)
+    await transport.drain()
+    expect(losses).toHaveBeenCalledTimes(3)
+  })
 })
