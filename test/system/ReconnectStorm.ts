@@ -31,6 +31,8 @@ export interface StormReport {
 export interface StormPhase {
   /** Longest block of the server's event loop, milliseconds, by its own metric. */
   readonly longestStallMs: number
+  /** CPU time of the server's main thread in the longest block: the rest of it others had the processors. */
+  readonly stallCpuMs: number
   /** From the moment of the cut, or of the server's readiness, until all were attached. */
   readonly attachedMs: number
   /** Nodes with a verdict in their log since the beginning. */
@@ -40,6 +42,18 @@ export interface StormPhase {
 
 const STALL = `trails_loop_delay_seconds{quantile="max"}`
 const LIMIT_MS = 120_000
+
+interface Standstill {
+  readonly wallMs: number
+  readonly cpuMs: number
+}
+
+/** What `loopWatch.ts` has printed. */
+const standstills = (output: string): ReadonlyArray<Standstill> =>
+  [...output.matchAll(/^loop stood still for (\d+) ms, cpu (\d+) ms$/gm)].map(([, wallMs, cpuMs]) => ({
+    wallMs: Number(wallMs),
+    cpuMs: Number(cpuMs)
+  }))
 
 class Clients {
   readonly #children: ReadonlyArray<ChildProcess>
@@ -80,7 +94,10 @@ const VERDICTS = "SELECT count(DISTINCT app_id)::int AS n FROM node_log WHERE ki
 /** Thousands of nodes lose their sockets at the same moment and come back as fast as they can. */
 export const reconnectStorm = async (options: StormOptions): Promise<StormReport> => {
   const { clients: total, databaseUrl, level, log } = options
-  const server = await Trailsd.start({ databaseUrl })
+  const server = await Trailsd.start({
+    databaseUrl,
+    nodeFlags: ["--import", join(import.meta.dirname, "loopWatch.ts")]
+  })
   const clients = new Clients(options.processes, options.kind)
   const allBack = async (reconnects: number) =>
     await waitUntil(
@@ -94,10 +111,16 @@ export const reconnectStorm = async (options: StormOptions): Promise<StormReport
   const phase = async (disturb: () => Promise<number>, reconnects: number): Promise<StormPhase> => {
     const before = await clients.tell({ do: "count" })
     metric(await readMetrics(server.http), STALL)
+    const earlier = standstills(server.output).length
     const from = await disturb()
     const after = await allBack(reconnects)
     const attachedMs = Math.round(performance.now() - from)
     const longestStallMs = Math.round(metric(await readMetrics(server.http), STALL) * 1000)
+    // The watch counts from the first moment of a process, the metric from when there is telemetry.
+    const off = (one: Standstill) => Math.abs(one.wallMs - longestStallMs)
+    const longest = standstills(server.output)
+      .slice(earlier)
+      .reduce((one, other) => (off(other) < off(one) ? other : one), { wallMs: 0, cpuMs: 0 })
     await clients.tell({ do: "send" })
     await waitUntil("every node is heard", async () => (await clients.tell({ do: "count" })).unacked === 0, {
       withinMs: LIMIT_MS,
@@ -109,7 +132,7 @@ export const reconnectStorm = async (options: StormOptions): Promise<StormReport
         .filter(([, n]) => n !== 0)
     )
     const [row] = await queryPostgres(databaseUrl, VERDICTS)
-    return { longestStallMs, attachedMs, verdicts: Number(row?.n), failures }
+    return { longestStallMs, stallCpuMs: longest.cpuMs, attachedMs, verdicts: Number(row?.n), failures }
   }
   try {
     await clients.tell({
@@ -144,9 +167,11 @@ export const reconnectStorm = async (options: StormOptions): Promise<StormReport
   }
 }
 
+const stallText = ({ longestStallMs, stallCpuMs }: StormPhase): string => `${longestStallMs} ms (cpu ${stallCpuMs} ms)`
+
 export const stormLine = ({ clients, cut, killed, level }: StormReport): string =>
-  `reconnect storm: ${clients} nodes (${level}); cut: attached after ${cut.attachedMs} ms, longest stall ${cut.longestStallMs} ms; ` +
-  `server killed: attached ${killed.attachedMs} ms after its readiness, longest stall ${killed.longestStallMs} ms; ` +
+  `reconnect storm: ${clients} nodes (${level}); cut: attached after ${cut.attachedMs} ms, longest stall ${stallText(cut)}; ` +
+  `server killed: attached ${killed.attachedMs} ms after its readiness, longest stall ${stallText(killed)}; ` +
   `verdicts ${killed.verdicts}`
 
 export const stormFailures = (report: StormReport, stallMs = 500): ReadonlyArray<string> =>
