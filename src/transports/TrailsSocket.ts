@@ -46,6 +46,8 @@ export class TrailsSocket extends WebSocket {
   #wsEnd: Function | null = null
   #wsClose: Function | null = null
   #isStreamClosed = false
+  /** What the connection broke by, until the stream is destroyed. */
+  #broken: Error | null = null
 
   own(owner: SocketOwner, stream: Duplex): void {
     this.owner = owner
@@ -56,6 +58,7 @@ export class TrailsSocket extends WebSocket {
     this.#wsClose = takeOver(stream, "close")
     stream.on("end", onStreamEnd)
     stream.on("close", onStreamClose)
+    stream.destroy = destroyInTurn
     this.on("message", onMessage)
     this.on("ping", onPing)
     this.on("error", onError)
@@ -78,7 +81,14 @@ export class TrailsSocket extends WebSocket {
     endings.push(this)
   }
 
-  /** Its turn. A stream that was destroyed meanwhile closes, and has another turn then. */
+  /** The connection broke (a reset, as a rule): Node reads it no more, and would destroy the stream. */
+  breaking(error: Error): void {
+    if (this.#broken !== null) return
+    this.#broken = error
+    this.ending(false)
+  }
+
+  /** Its turn. A stream that is destroyed, here or meanwhile, closes, and has another turn then. */
   end(): void {
     const stream = this.#stream
     if (stream === null) return
@@ -86,8 +96,10 @@ export class TrailsSocket extends WebSocket {
       this.#wsClose?.call(stream)
       this.#wsClose = null
     } else if (!stream.destroyed) {
-      this.#wsEnd?.call(stream)
-      this.endOnce()
+      if (this.#broken === null) {
+        this.#wsEnd?.call(stream)
+        this.endOnce()
+      } else destroy.call(stream, this.#broken)
       this.owner?.onPeerClosing()
     }
   }
@@ -166,6 +178,19 @@ function onStreamEnd(this: OwnedStream): void {
 
 function onStreamClose(this: OwnedStream): void {
   this[isOwned]?.ending(true)
+}
+
+/** In place of the stream's own: to destroy it costs more than to read its end, and thousands may be reset at once. */
+function destroyInTurn(this: OwnedStream, error?: Error | null): OwnedStream {
+  const socket = this[isOwned]
+  if (error == null || socket === undefined || this.destroyed) destroy.call(this, error ?? undefined)
+  else socket.breaking(error)
+  return this
+}
+
+/** The stream's own, that of its class. */
+function destroy(this: OwnedStream, error?: Error): void {
+  ;(Object.getPrototypeOf(this) as Duplex).destroy.call(this, error)
 }
 
 const endings = new Pacer<TrailsSocket>((socket) => socket.end())

@@ -105,14 +105,34 @@ describe("a socket on raw ws", () => {
   it("many streams break at once → each owner knows at once, what follows is done a bounded number a turn", async () => {
     await open(MANY)
     ownAll()
-    let inTheirTurn = 0
-    for (const { stream } of upgraded) stream.on("close", () => void (inTheirTurn += told.closed === 0 ? 1 : 0))
+    const destroyed = () => upgraded.filter(({ stream }) => stream.destroyed).length
     for (const { stream } of upgraded) stream.destroy(new Error("reset"))
-    const most = await steepest(() => told.closed, MANY)
-    expect(told.endings).toBe(MANY)
-    // In the event itself nobody was told.
-    expect(inTheirTurn).toBe(MANY)
-    expect(most).toBeLessThanOrEqual(PER_TURN)
+    expect(told).toEqual({ endings: MANY, peerClosing: 0, closed: 0 })
+    expect(await steepest(destroyed, MANY)).toBe(PER_TURN)
+    expect(await steepest(() => told.closed, MANY)).toBeLessThanOrEqual(PER_TURN)
+    expect(told).toMatchObject({ peerClosing: MANY, closed: MANY })
+  })
+
+  it("many streams are destroyed at once → what follows their closes is done a bounded number a turn", async () => {
+    await open(MANY)
+    ownAll()
+    let untold = 0
+    for (const { stream } of upgraded) stream.on("close", () => void (untold += told.closed === 0 ? 1 : 0))
+    for (const { stream } of upgraded) stream.destroy()
+    expect(await steepest(() => told.closed, MANY)).toBeLessThanOrEqual(PER_TURN)
+    expect(untold).toBe(MANY)
+  })
+
+  it("a reset of the connection waits for its turn too: Node destroys such a stream by its public method", async () => {
+    await open(1)
+    const { socket, stream } = upgraded[0]!
+    ownAll()
+    const seen: Array<boolean> = []
+    socket.owner = { ...owner, onEnding: () => void seen.push(stream.destroyed) }
+    peers[0]!.resetAndDestroy()
+    await waitUntil("it is closed", () => told.closed === 1)
+    expect(seen).toEqual([false, true])
+    expect(socket.readyState).toBe(TrailsSocket.CLOSED)
   })
 
   it("a stream that is destroyed between its end and its turn → closed once, and nothing is written to it", async () => {
