@@ -20,6 +20,8 @@ export interface Resting {
 const CROWD_RETURNS = 50
 const CROWD_LOSSES = 500
 const CROWD_MS = 500
+/** What each node of a crowd adds to the time until all of them can be back, milliseconds: measured 1.1 to 4 (0024). */
+const RETURN_MS = 2
 /** `comingBack` is asked several times a second: a longer pause means that the loop was blocked. */
 const STALL_MS = 750
 
@@ -57,6 +59,8 @@ export class Handshakes {
   readonly #hold: HoldBudget
   /** When there was a crowd for the last time. */
   #crowdedAt = Number.NEGATIVE_INFINITY
+  /** When those who went in a crowd can be back. */
+  #backAt = Number.NEGATIVE_INFINITY
   readonly #returns = new CountWindow()
   readonly #losses = new CountWindow()
   #askedAt: number
@@ -90,7 +94,8 @@ export class Handshakes {
     // The loop stood still: whoever came meanwhile has not been seen yet.
     if (now - this.#askedAt > STALL_MS) this.#crowdedAt = now
     this.#askedAt = now
-    const reason = this.#upgrades.size > 0 || now - this.#crowdedAt < this.#bounds.crowdTailMs
+    const crowded = now < this.#backAt || now - this.#crowdedAt < this.#bounds.crowdTailMs
+    const reason = crowded || this.#upgrades.size > 0
     const held = this.#hold.ask(reason, now)
     return this.#registrations.size + (held ? Math.max(1, this.#upgrades.size) : 0)
   }
@@ -139,13 +144,14 @@ export class Handshakes {
     if (this.#returns.add(now, CROWD_MS) >= CROWD_RETURNS) this.#crowdedAt = now
   }
 
-  /**
-   * A socket that carried nodes has gone by its peer's side. As many as hold places come back no sooner than a verdict
-   * falls, on a machine that is busy with their return.
-   */
+  /** A socket that carried nodes has gone by its peer's side. Of a crowd nobody is missing before all can be back. */
   noteLoss(): void {
     const now = this.#now()
-    if (this.#losses.add(now, CROWD_MS) >= CROWD_LOSSES) this.#crowdedAt = now
+    const lost = this.#losses.add(now, CROWD_MS)
+    if (lost < CROWD_LOSSES) return
+    this.#crowdedAt = now
+    const news = lost === CROWD_LOSSES ? CROWD_LOSSES : 1
+    this.#backAt = Math.max(this.#backAt, now) + news * RETURN_MS
   }
 
   /** Refuses those who have waited too long, takes back the places of those who say nothing. */

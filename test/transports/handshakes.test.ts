@@ -210,6 +210,20 @@ describe("admission of handshakes", () => {
     expect(isHeld()).toBe(false)
   })
 
+  it("the more nodes go in a crowd, the longer verdicts wait for them, within the bound (H6)", () => {
+    const heldFor = (nodes: number) => {
+      const { handshakes, pass } = make({ verdictHoldMs: 30_000 })
+      for (let i = 0; i < nodes; i++) handshakes.noteLoss()
+      let held = 0
+      for (; handshakes.comingBack > 0; held += 250) pass(250)
+      return held
+    }
+    expect(heldFor(499)).toBe(0)
+    expect(heldFor(500)).toBe(1000)
+    expect(heldFor(10_000)).toBe(20_000)
+    expect(heldFor(40_000)).toBe(30_000)
+  })
+
   it("after a standstill of the loop verdicts wait: nobody who came meanwhile has been seen (H6)", () => {
     const { handshakes, pass } = make()
     pass(750)
