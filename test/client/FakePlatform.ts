@@ -9,9 +9,9 @@ export const MODES: ReadonlyArray<Mode> = ["sync", "async"]
 
 const random = seeded(7)
 
-const late = async <A>(value: A): Promise<A> => {
+const late = async <A>(value: A | Promise<A>): Promise<A> => {
   for (let turns = random.int(6); turns > 0; turns--) await Promise.resolve()
-  return value
+  return await value
 }
 
 const asyncCryptography: Cryptography = {
@@ -25,6 +25,13 @@ const asyncCryptography: Cryptography = {
     const verify = nodeCryptography.verifier(key)
     return (message, signature) => late(verify(message, signature))
   }
+}
+
+/** A frame of the client; `header`: of a message. */
+export interface Sent {
+  readonly [member: string]: unknown
+  readonly type: string
+  readonly header: { readonly seq: number }
 }
 
 /** The client's end of a connection that goes nowhere. */
@@ -42,16 +49,16 @@ export class FakeSocket {
     this.events = events
   }
 
-  get frames(): ReadonlyArray<Readonly<Record<string, any>>> {
-    return this.sent.map((text) => JSON.parse(text) as Readonly<Record<string, any>>)
+  get frames(): ReadonlyArray<Sent> {
+    return this.sent.map((text) => JSON.parse(text) as Sent)
   }
 
-  of(type: string): ReadonlyArray<Readonly<Record<string, any>>> {
-    return this.frames.filter((frame) => frame["type"] === type)
+  of(type: string): ReadonlyArray<Sent> {
+    return this.frames.filter((frame) => frame.type === type)
   }
 
   get seqs(): ReadonlyArray<number> {
-    return this.of("message").map((frame) => frame["header"].seq as number)
+    return this.of("message").map((frame) => frame.header.seq)
   }
 
   /** The network is gone. */
