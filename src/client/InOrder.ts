@@ -5,12 +5,19 @@ import type { MaybePromise } from "./MaybePromise.ts"
  * else is under way, is done before `run` returns.
  */
 export class InOrder {
+  readonly #onFailure: (error: unknown) => void
   #tail: Promise<void> | null = null
 
-  /** Steps do not throw. */
+  /** `onFailure`: a step that took a while has failed; those behind it go on. */
+  constructor(onFailure: (error: unknown) => void) {
+    this.#onFailure = onFailure
+  }
+
+  /** Steps do not throw; their promises may reject. */
   run(step: () => MaybePromise<void>): void {
-    const done = this.#tail === null ? step() : this.#tail.then(step)
-    if (!(done instanceof Promise)) return
+    const started = this.#tail === null ? step() : this.#tail.then(step)
+    if (!(started instanceof Promise)) return
+    const done = started.catch(this.#onFailure)
     this.#tail = done
     void done.finally(() => {
       if (this.#tail === done) this.#tail = null

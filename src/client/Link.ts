@@ -56,8 +56,8 @@ export class Link {
   readonly #asking = new Set<LinkMember>()
   /** In the order in which they may send next. */
   readonly #ready = new Set<LinkMember>()
-  readonly #inbound = new InOrder()
-  readonly #outbound = new InOrder()
+  readonly #inbound = new InOrder((error) => this.#fault(error))
+  readonly #outbound = new InOrder((error) => this.#fault(error))
   readonly #socket: SocketPort
   #hello: HelloFrame | null = null
   #accepted = false
@@ -227,6 +227,11 @@ export class Link {
     this.#hello = hello
     this.#stopTimer()
     this.#nextTurn()
+  }
+
+  /** The platform could not sign or verify: what was meant is missing, so that nothing may follow it. */
+  #fault(error: unknown): void {
+    this.#end(`the platform's cryptography failed: ${String(error)}`)
   }
 
   /** About the socket as a whole. */

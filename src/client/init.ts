@@ -1,5 +1,7 @@
 import { decodeEnvelope, encodeEnvelope, encodeInfo, type Envelope, isEnvelopeProblem } from "../protocol/Envelope.ts"
+import { fits, isPlain } from "../protocol/FieldReader.ts"
 import { isWeaker, STRONGEST } from "../protocol/Level.ts"
+import * as Limits from "../protocol/Limits.ts"
 import { Identity } from "./Identity.ts"
 import { idleNode } from "./IdleNode.ts"
 import { LinkPool } from "./LinkPool.ts"
@@ -25,6 +27,12 @@ const infoOf = (platform: Platform, { info, root }: InitOptions): string | undef
     })
   )
 }
+
+/** What the server would refuse the whole registration for. */
+const areCapabilities = (names: unknown): boolean =>
+  Array.isArray(names) &&
+  names.length <= Limits.CAPABILITIES &&
+  names.every((name) => typeof name === "string" && fits(name, Limits.NAME) && isPlain(name))
 
 /** Why this client can't be that node, in words for whoever started it; null: it can. */
 const unfit = ({ childKey, secLevel, serverEp }: Envelope, publicKey: string | null): string | null => {
@@ -70,6 +78,8 @@ export const makeInit = (platform: Platform): ((options?: InitOptions) => Promis
     const { seed } = options
     if (seed !== undefined && !(seed instanceof Uint8Array && seed.length === SEED))
       return idle(`seed must be ${SEED} bytes, a Uint8Array`)
+    if (!areCapabilities(options.capabilities ?? []))
+      return idle(`capabilities must be at most ${Limits.CAPABILITIES} names of at most ${Limits.NAME} bytes`)
     const problem = unfit(envelope, null)
     if (problem !== null) return idle(problem)
     const identity = await Identity.make(platform, envelope, seed)

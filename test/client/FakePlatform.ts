@@ -1,4 +1,4 @@
-import type { Cryptography } from "../../src/client/Cryptography.ts"
+import type { Cryptography, Sign } from "../../src/client/Cryptography.ts"
 import { nodeCryptography } from "../../src/client/NodeCryptography.ts"
 import type { ExitWatcher, Platform, SocketEvents, SocketPort } from "../../src/client/Platform.ts"
 import { seeded } from "../harness/Random.ts"
@@ -86,13 +86,22 @@ export class FakePlatform implements Platform {
   jitter = 0
   /** Milliseconds that pass with every look at the clock. */
   tick = 0
+  /** Signs in place of the true cryptography. */
+  signs: Sign | null = null
   #now = 1_790_000_000_000
   readonly #timers = new Set<Timer>()
   readonly #soon: Array<() => void> = []
   readonly #ids = seeded(1)
 
   constructor(mode: Mode = "sync") {
-    this.cryptography = mode === "sync" ? nodeCryptography : asyncCryptography
+    const given = mode === "sync" ? nodeCryptography : asyncCryptography
+    this.cryptography = {
+      ...given,
+      signer: (seed) => {
+        const sign = given.signer(seed)
+        return (message) => (this.signs ?? sign)(message)
+      }
+    }
   }
 
   get timers(): number {

@@ -61,6 +61,20 @@ describe("init without a tree", () => {
     expect(warning).toMatch(expected)
   })
 
+  it("warns of capabilities that no server takes", async () => {
+    for (const capabilities of [
+      ["x".repeat(257)],
+      Array.from({ length: 129 }, String),
+      ["a\0"],
+      [7],
+      "stop"
+    ] as never[]) {
+      const stage = new Stage()
+      const { warning } = await expectIdle(stage, { info: stage.envelope().info, capabilities }, 1)
+      expect(warning).toMatch(/capabilities must be at most 128 names/)
+    }
+  })
+
   it("warns of a seed that is none, and shows nothing of it", async () => {
     for (const seed of [new Uint8Array(31), "0123456789abcdef0123456789abcdef" as never]) {
       const stage = new Stage()

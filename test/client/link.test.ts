@@ -94,6 +94,22 @@ describe.each(MODES)("a link, cryptography %s", (mode) => {
     expect(shared.of("message").filter(({ app_id }) => app_id === third.appId)).toHaveLength(4)
   })
 
+  it("is given up when the platform can't sign: nothing may follow what is missing", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached()
+    const { socket } = stage
+    const sent = socket.sent.length
+    stage.platform.signs = () => Promise.reject(new Error("the key store is closed"))
+    node.status(1)
+    node.status(2)
+    await stage.platform.settle()
+    expect(socket.sent).toHaveLength(sent)
+    expect(socket.ended).toBe("terminate")
+    stage.platform.signs = null
+    await stage.back(appId)
+    expect(stage.socket.seqs).toEqual([1, 2])
+  })
+
   it("hands frames on in the order in which they came, and sends them in that of the calls (K2)", async () => {
     const stage = new Stage(mode)
     const { appId, node } = await stage.attached()
