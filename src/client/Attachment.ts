@@ -55,8 +55,11 @@ const COME_BACK: ReadonlySet<ErrorFrame["code"]> = new Set(["bad_signature", "no
  * One node's way to the server: registers, keeps the session, comes back when it is lost (PROTOCOL §3, §4, §6).
  * - T1 a session begins with a `registered` that names this node, its key and both nonces of this very exchange.
  * - T2 the epoch never falls; an older one is nobody's.
- * - T3 above `open` only an error that is bound to this exchange (`client_nonce`) or session (`session`) ends anything for
- *   good: a recorded one proves nothing. Unbound ones end the attempt.
+ * - T3 above `open` only an error that is bound to this exchange (`client_nonce` and our own key, since anybody can have a
+ *   registration of his own refused that copies the nonce) or session (`session`) ends anything for good: a recorded one
+ *   proves nothing. Unbound ones end the attempt.
+ * - T4 `superseded` ends a node only as the answer to its own `re_register`. In a session every frame of ours is of that
+ *   session's incarnation: it answers somebody who plays frames of an earlier one again, and settles nothing of ours.
  */
 export class Attachment implements LinkMember {
   readonly identity: Identity
@@ -181,6 +184,8 @@ export class Attachment implements LinkMember {
   onLost(reason: string, retryAfterMs: number): void {
     this.#detach()
     this.#link = null
+    // T1: an answer that comes on the next link, before this node has asked there, is not to that question.
+    this.#clientNonce = null
     this.#asksAfterMs = null
     if (this.#state === "stopped") return
     this.#lastReason = reason
@@ -277,7 +282,8 @@ export class Attachment implements LinkMember {
   /** T3 */
   #isBound(error: ErrorFrame): boolean {
     if (this.identity.target.verify === null) return true
-    return this.#session === null ? error.client_nonce === this.#clientNonce : error.session === this.#session.id
+    if (this.#session !== null) return error.session === this.#session.id
+    return error.client_nonce === this.#clientNonce && error.pub_key === this.identity.publicKey
   }
 
   #onRefused(error: ErrorFrame): void {
@@ -291,8 +297,8 @@ export class Attachment implements LinkMember {
       this.#epoch = 0
       return this.#fail(error.message)
     }
-    // Somebody has changed it on its way, or its answer was that of another attempt.
-    if (error.code === "bad_signature") return this.#fail(`${error.code}: ${error.message}`)
+    // Somebody has changed it on its way, its answer was that of another attempt, or it answers no registration at all.
+    if (COME_BACK.has(error.code)) return this.#fail(`${error.code}: ${error.message}`)
     if (!error.retryable) return this.#stop(error, `${error.code}: ${error.message}`)
     if (++this.#refusals === REFUSALS) {
       this.#retryAfterMs = error.retry_after_ms ?? 0
@@ -310,10 +316,9 @@ export class Attachment implements LinkMember {
 
   #onError(error: ErrorFrame): void {
     if (this.#session === null) return
-    if (error.code === "replaced" || error.code === "superseded") {
-      if (error.seq !== undefined) return this.#owner.onFrame(error)
-      return this.#isBound(error) ? this.#stop(error, `${error.code}: ${error.message}`) : this.#fail(error.message)
-    }
+    if (error.code === "replaced" && this.#isBound(error)) return this.#stop(error, `${error.code}: ${error.message}`)
+    // T4
+    if (error.code === "replaced" || error.code === "superseded") return this.#fail(`${error.code}: ${error.message}`)
     if (error.code === "going_away") {
       this.#state = "draining"
       this.#retryAfterMs = error.retry_after_ms ?? 0

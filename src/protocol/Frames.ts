@@ -244,9 +244,10 @@ export interface ErrorFrame {
   readonly seq?: number
   readonly retryable: boolean
   readonly retry_after_ms?: number
-  /** The session that it is about; of a refused registration instead the `client_nonce` of the attempt. */
+  /** The session that it is about; of a refused registration instead the attempt's `client_nonce`, and the key that signed it. */
   readonly session?: string
   readonly client_nonce?: string
+  readonly pub_key?: string
   /** The child whose declaration is refused. */
   readonly child_id?: string
 }

@@ -142,6 +142,7 @@ const readError = (reader: FieldReader): ErrorFrame => {
   const retry_after_ms = reader.optionalInteger("retry_after_ms", MILLISECONDS)
   const session = reader.optionalUuid("session")
   const client_nonce = reader.raw("client_nonce") === undefined ? undefined : reader.nonce("client_nonce")
+  const pub_key = reader.raw("pub_key") === undefined ? undefined : reader.key("pub_key")
   const child_id = reader.optionalUuid("child_id")
   const retryable = reader.raw("retryable")
   if (typeof retryable !== "boolean") reader.fail("retryable", "true or false")
@@ -155,6 +156,7 @@ const readError = (reader: FieldReader): ErrorFrame => {
     ...(retry_after_ms === undefined ? {} : { retry_after_ms }),
     ...(session === undefined ? {} : { session }),
     ...(client_nonce === undefined ? {} : { client_nonce }),
+    ...(pub_key === undefined ? {} : { pub_key }),
     ...(child_id === undefined ? {} : { child_id })
   }
 }

@@ -202,11 +202,20 @@ export class Connection implements SocketOwner, InboundOwner, Member {
 
   /** N8: a refusal by the transport. */
   refuse(error: ErrorFrame): void {
+    this.#refuse(error, error.app_id === undefined ? undefined : this.sessions.get(error.app_id))
+  }
+
+  /** N8: of a registration, by the transport. It says nothing about a session that its node has here, or has asked for. */
+  refuseRegistration(error: ErrorFrame): void {
+    this.#refuse(error, undefined)
+  }
+
+  #refuse(error: ErrorFrame, session: Session | undefined): void {
     if (this.#lost !== null) return
     const count = this.#count()
     // Silence about a seq would let a later cumulative ack cover it.
     const isOwed = error.seq !== undefined && this.dialect === "v1"
-    if (isOwed || count <= this.hub.limits.errors) this.#sendError(error)
+    if (isOwed || count <= this.hub.limits.errors) this.#sendError(error, session)
     else this.hub.telemetry.framesRefused.add(error.code)
     this.#judge(count)
   }
@@ -301,8 +310,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
 
   #reject(session: Session, error: ErrorFrame): void {
     if (error.retryable) this.#unsee(session)
-    session.send({ ...error, app_id: session.appId })
-    session.finish()
+    session.refuse(error)
     this.#restore(session)
     this.#judge(this.#count())
   }
@@ -346,8 +354,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     if (this.#registered && this.sessions.size === 0) this.#emptySince = this.hub.now()
   }
 
-  #sendError(error: ErrorFrame): void {
-    const session = error.app_id === undefined ? undefined : this.sessions.get(error.app_id)
+  #sendError(error: ErrorFrame, session?: Session): void {
     if (session !== undefined) session.send(error)
     else {
       this.hub.telemetry.framesRefused.add(error.code)

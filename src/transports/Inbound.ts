@@ -168,7 +168,7 @@ export class Inbound {
     const problem = registrationProblem(owner, decoded.frame, arrival)
     if (problem !== null) {
       if (problem.code === "bad_signature") hub.telemetry.badSignatures.add()
-      owner.refuse(answerTo(decoded.frame, arrival, problem))
+      owner.refuseRegistration(answerTo(decoded.frame, arrival, problem))
       return this.#done(arrival)
     }
     const mayAsk = current?.isAsking !== true && owner.asking < hub.limits.registrationsPerSocket

@@ -20,7 +20,9 @@ export interface Registrar extends SessionOwner {
   /** Nodes that have registered here, in v1 by using the nonce. */
   readonly nodesSeen: number
   readonly hasSeen: (appId: string) => boolean
+  /** Of a session's frame. */
   readonly refuse: (error: ErrorFrame) => void
+  readonly refuseRegistration: (error: ErrorFrame) => void
   readonly onAsking: (session: Session) => void
   /** The mailbox was full: as if it had not been tried. */
   readonly onNotAsked: (session: Session) => void
@@ -119,10 +121,13 @@ const messageFor = (
 
 /**
  * A refusal bound to the attempt that it answers (docs/protocol.md §8). Of a frame that does not verify nobody knows whose
- * attempt it was: whoever stripped its signature must not get a refusal that its sender would believe.
+ * attempt it was: whoever stripped its signature must not get a refusal that its sender would believe. The key goes along:
+ * anybody can sign a registration of this node with a key of his own, and copy the nonce.
  */
 export const answerTo = (frame: RegistrationFrame, { sealing }: Arrival, error: ErrorFrame): ErrorFrame =>
-  frame.client_nonce === undefined || sealing !== "good" ? error : { ...error, client_nonce: frame.client_nonce }
+  frame.client_nonce === undefined || sealing !== "good"
+    ? error
+    : { ...error, client_nonce: frame.client_nonce, pub_key: keyOf(frame) }
 
 /**
  * Asks the node's actor. False: its mailbox is full, nothing has happened. The caller holds a place among the
@@ -142,7 +147,7 @@ export const askAdmission = (registrar: Registrar, decoded: Decoded<Registration
       : null
   if (problem !== null) {
     hub.handshakes.leave()
-    registrar.refuse(answerTo(frame, arrival, problem))
+    registrar.refuseRegistration(answerTo(frame, arrival, problem))
     return true
   }
   const ping = negotiatePing(hub, frame.type === "register" ? frame.ping_interval_ms : undefined)

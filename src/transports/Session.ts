@@ -25,6 +25,8 @@ export interface SessionOwner {
  * One node's attachment to a socket. Small, since 10,000 of them sit idle: no closure, no timer.
  * - T1 what its actor has not settled is given back at its end, once: credit never leaks.
  * - T2 after the end nothing is sent.
+ * - T3 an error says what it is about, so that a recording of it ends nothing else (docs/protocol.md §8): the session, or, as
+ *   the answer to its registration and nothing else, the `client_nonce` and the key of that.
  */
 export class Session implements SessionPort, Subscriber {
   readonly id = randomUUID()
@@ -168,10 +170,25 @@ export class Session implements SessionPort, Subscriber {
     this.owner.onEnded(this, error)
   }
 
-  /** Says what it is about, so that a recording of it ends no other session (docs/protocol.md §8). */
+  /** The answer to its registration is no (docs/protocol.md §8). */
+  refuse(error: ErrorFrame): void {
+    const nonce = this.#clientNonce
+    const key = this.key?.text
+    this.send({
+      ...error,
+      app_id: this.appId,
+      ...(nonce === null ? {} : { client_nonce: nonce }),
+      ...(nonce === null || key === undefined ? {} : { pub_key: key })
+    })
+    this.finish()
+  }
+
+  /**
+   * T3. Before `registered` there is no session to be named, and what else arrives on the socket may be somebody's who is
+   * in the way: the answer to it must not pass as the answer to the registration.
+   */
   #bind(error: ErrorFrame): ErrorFrame {
-    if (this.dialect === "legacy") return error
-    return this.#clientNonce === null ? { ...error, session: this.id } : { ...error, client_nonce: this.#clientNonce }
+    return this.dialect === "legacy" || !this.isAccepted ? error : { ...error, session: this.id }
   }
 
   /** The end without a word to anybody. */

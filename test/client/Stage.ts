@@ -5,12 +5,14 @@ import type { ErrorFrame, Level, RegisteredFrame, ServerFrame } from "../../src/
 import { encodeFrame } from "../../src/protocol/FrameEncoder.ts"
 import { type Keypair, makeKeypair, seal, unsealed } from "../harness/Keypair.ts"
 import { type EnvelopeFields, makeEnvelope, type TestEnvelope } from "../harness/TestEnvelope.ts"
-import { FakePlatform, type FakeSocket, type Mode } from "./FakePlatform.ts"
+import { FakePlatform, type FakeSocket, type Mode, type Sent } from "./FakePlatform.ts"
 
 export const URL = "ws://127.0.0.1:1/ws"
 export const LIMITS = { max_frame: 1_048_576, max_in_flight: 1024, max_in_flight_bytes: 8_388_608 }
 
 export type Refusal = Partial<ErrorFrame> & Pick<ErrorFrame, "code">
+
+const keyOf = (asked: Sent | undefined): string => (asked?.["child_pub_key"] ?? asked?.["pub_key"]) as string
 
 /** One process' clients and the server that they talk to, whose every word the test says. */
 export class Stage {
@@ -79,7 +81,7 @@ export class Stage {
       type: "registered",
       app_id: appId,
       parent_id: null,
-      child_pub_key: (asked["child_pub_key"] ?? asked["pub_key"]) as string,
+      child_pub_key: keyOf(asked),
       server_pub_key: this.keys.text,
       nonce: socket.nonce,
       client_nonce: asked["client_nonce"] as string,
@@ -102,9 +104,10 @@ export class Stage {
 
   /** An error about the registration under way, or about the session when there is one. */
   async refuse(appId: string, refusal: Refusal, bound = true): Promise<void> {
-    const isAsking = this.session === null || this.session.client_nonce !== this.asked(appId)?.["client_nonce"]
+    const asked = this.asked(appId)
+    const isAsking = this.session === null || this.session.client_nonce !== asked?.["client_nonce"]
     const binding = isAsking
-      ? { client_nonce: this.asked(appId)?.["client_nonce"] as string }
+      ? { client_nonce: asked?.["client_nonce"] as string, pub_key: keyOf(asked) }
       : { session: this.session!.session }
     await this.say({
       type: "error",

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { describe, expect, it } from "vitest"
-import type { ErrorCode, RegisteredFrame } from "../../src/protocol/Frames.ts"
+import type { ErrorCode, ErrorFrame, RegisteredFrame } from "../../src/protocol/Frames.ts"
 import { makeKeypair } from "../harness/Keypair.ts"
 import { MODES } from "./FakePlatform.ts"
-import { Stage } from "./Stage.ts"
+import { LIMITS, Stage } from "./Stage.ts"
 
 const other = () => randomBytes(32).toString("base64")
 
@@ -97,20 +97,86 @@ describe.each(MODES)("an attachment, cryptography %s", (mode) => {
     expect(node.stats().state).toBe("attached")
   })
 
-  it.each<ErrorCode>(["replaced", "superseded"])(
-    "stops on %s of its session, does not on that of another one",
-    async (code) => {
+  it("does not stop for the refusal of a registration that somebody else has signed, with its client_nonce (T3)", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.node()
+    await stage.hello()
+    await stage.refuse(appId, { code: "key_mismatch", pub_key: makeKeypair().text })
+    expect(stage.socket.ended).toBe("close")
+    await stage.back(appId)
+    expect(node.stats().state).toBe("attached")
+  })
+
+  it("stops on replaced of its session, does not on that of another one", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached()
+    await stage.refuse(appId, { code: "replaced", session: randomUUID() })
+    expect(node.stats().state).toBe("connecting")
+    await stage.back(appId)
+    await stage.refuse(appId, { code: "replaced" })
+    expect(node.stats().state).toBe("refused")
+    await stage.platform.advance(600_000)
+    expect(stage.connects).toBe(2)
+  })
+
+  it.each<[string, Partial<ErrorFrame>]>([
+    ["with a seq", { seq: 1 }],
+    ["with none", {}]
+  ])(
+    "takes superseded in a session, %s, for the answer to a frame that it never sent: it asks, and loses nothing (T4)",
+    async (_, named) => {
       const stage = new Stage(mode)
       const { appId, node } = await stage.attached()
-      await stage.refuse(appId, { code, session: randomUUID() })
-      expect(node.stats().state).toBe("connecting")
+      node.result({ end: true })
+      await stage.platform.settle()
+      await stage.refuse(appId, { code: "superseded", ...named })
+      expect(node.stats()).toMatchObject({ state: "connecting", waiting: 1, refused: 0 })
       await stage.back(appId)
-      await stage.refuse(appId, { code })
+      expect(stage.asked(appId)).toMatchObject({ type: "re_register" })
+      expect(stage.socket.seqs).toEqual([1])
+      // The answer to its own question is another matter.
+      stage.socket.drop()
+      await stage.again()
+      await stage.refuse(appId, { code: "superseded" })
       expect(node.stats().state).toBe("refused")
-      await stage.platform.advance(600_000)
-      expect(stage.connects).toBe(2)
     }
   )
+
+  it("believes no answer to an earlier attempt while it waits for its turn on another socket (T1)", async () => {
+    const stage = new Stage(mode)
+    const first = await stage.node()
+    const { appId, node } = await stage.node()
+    await stage.hello()
+    await stage.admit(first.appId)
+    const asked = stage.asked(appId)
+    const { nonce } = stage.socket
+    stage.socket.drop()
+    await stage.again()
+    expect(stage.asked(first.appId)).toBeDefined()
+    expect(stage.asked(appId)).toBeUndefined()
+    const old = { client_nonce: asked?.["client_nonce"] as string, pub_key: asked?.["child_pub_key"] as string }
+    await stage.say({ type: "error", code: "terminal", message: "old", app_id: appId, retryable: false, ...old })
+    expect(node.stats().state).toBe("connecting")
+    await stage.say({
+      type: "registered",
+      app_id: appId,
+      parent_id: null,
+      child_pub_key: asked?.["child_pub_key"] as string,
+      server_pub_key: stage.keys.text,
+      nonce,
+      client_nonce: old.client_nonce,
+      incarnation: 1,
+      epoch: 1,
+      session: randomUUID(),
+      last_seq: 0,
+      limits: LIMITS,
+      ping_interval_ms: 0
+    })
+    expect(node.stats().state).toBe("connecting")
+    await stage.admit(first.appId)
+    await stage.admit(appId)
+    expect(node.stats().state).toBe("attached")
+  })
 
   it("comes back after going_away not before the time it names, and loses nothing", async () => {
     const stage = new Stage(mode)

@@ -1,7 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { makeInit } from "../../src/client/init.ts"
-import { nodePlatform } from "../../src/client/NodePlatform.ts"
-import type { Platform } from "../../src/client/Platform.ts"
 import type { TrailsNode } from "../../src/client/TrailsNode.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { makeKeypair, seal, unsealed } from "../harness/Keypair.ts"
@@ -10,21 +8,11 @@ import { queryPostgres } from "../harness/StoredState.ts"
 import { makeEnvelope, type TestEnvelope } from "../harness/TestEnvelope.ts"
 import { Trailsd } from "../harness/Trailsd.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
+import { impatient } from "./hijack/impatient.ts"
 import { Meddler } from "./hijack/Meddler.ts"
 
 const TRIES = 1000
-/** From here on a time is one of the client's limits, and not a pause before it comes back. */
-const LIMITS_FROM_MS = 31_000
 const SHUTDOWN_MS = 60_000
-
-/** Comes back at once, so that a thousand tries take seconds. */
-const impatient: Platform = {
-  ...nodePlatform,
-  random: () => 0,
-  watchExit: () => {},
-  later: (milliseconds, task) =>
-    nodePlatform.later(milliseconds < LIMITS_FROM_MS ? Math.min(milliseconds, 1) : milliseconds, task)
-}
 
 const database = await freshDatabase()
 let server: Trailsd

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { unsealed } from "../harness/Keypair.ts"
 import { makeEnvelope } from "../harness/TestEnvelope.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { refusal } from "./FakeActors.ts"
@@ -19,7 +20,7 @@ describe("an error says what it is about, so that a recording of it ends nothing
     transport.actors.admits = () => refusal("terminal")
     const peer = await Peer.connect(transport, { signed: true })
     const answer = await peer.register({ client_nonce: nonce })
-    expect(answer).toMatchObject({ code: "terminal", client_nonce: nonce })
+    expect(answer).toMatchObject({ code: "terminal", client_nonce: nonce, pub_key: peer.keys.text })
     expect(answer).not.toHaveProperty("session")
   })
 
@@ -41,7 +42,8 @@ describe("an error says what it is about, so that a recording of it ends nothing
                 null
               ).info
             }
-      expect(await peer.register({ client_nonce: nonce, ...changes })).toMatchObject({ code, client_nonce: nonce })
+      const bound = { code, client_nonce: nonce, pub_key: peer.keys.text }
+      expect(await peer.register({ client_nonce: nonce, ...changes })).toMatchObject(bound)
     }
   )
 
@@ -66,6 +68,33 @@ describe("an error says what it is about, so that a recording of it ends nothing
     const error = await waitUntil("the error", () => peer.errors[0])
     expect(error).toMatchObject({ code: "unavailable", session: peer.registered!.session })
     expect(error).not.toHaveProperty("client_nonce")
+  })
+
+  it("of frames that somebody pushes behind a registration that is being answered → nothing of that attempt", async () => {
+    transport.actors.admits = () => null
+    const peer = await Peer.connect(transport, { signed: true })
+    peer.send(peer.registerFrame({ client_nonce: nonce }))
+    await waitUntil("it is asked", () => transport.actors.pending.length === 1)
+    const thief = new Peer(transport, peer.wire, { signed: true, appId: peer.appId })
+    peer.wire.listen(peer.appId, (received) => peer.received.push(received))
+    const theirs = { client_nonce: Buffer.alloc(32, 8).toString("base64") }
+    thief.send(thief.registerFrame({ ...theirs, server_key: thief.keys.text }))
+    peer.wire.send(unsealed(JSON.stringify(thief.registerFrame({ client_nonce: nonce, server_key: thief.keys.text }))))
+    peer.send({ type: "subscribe", app_id: peer.appId, incarnation: 7, scope: "children" })
+    await waitUntil("three refusals", () => peer.errors.length === 3)
+    expect(peer.errors.map(({ client_nonce, code, pub_key }) => [code, client_nonce, pub_key])).toEqual([
+      ["registration_failed", theirs.client_nonce, thief.keys.text],
+      ["registration_failed", undefined, undefined],
+      ["not_registered", undefined, undefined]
+    ])
+    expect(peer.errors.filter((error) => "session" in error)).toEqual([])
+    transport.actors.accept(transport.actors.pending[0]!)
+    await waitUntil("the answer", () => peer.registered?.client_nonce === nonce)
+    // The session is there: what is said about another registration does not name it.
+    thief.send(thief.registerFrame({ ...theirs, server_key: thief.keys.text }))
+    const error = await waitUntil("the refusal", () => peer.errors[3])
+    expect(error).toMatchObject({ code: "registration_failed", client_nonce: theirs.client_nonce })
+    expect(error).not.toHaveProperty("session")
   })
 
   it("of a declaration → the child", async () => {
