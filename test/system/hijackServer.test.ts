@@ -160,6 +160,15 @@ const reRegisterText = (victim: RawNode, wire: Wire, pubKey: string, signer = ma
     signer.secretKey
   )
 
+/** Of the envelope that the victim's parent would make for it. */
+const fields = (victim: RawNode) => ({
+  appId: victim.appId,
+  parentId: parent.appId,
+  serverEp: server.url,
+  serverPubKey: server.serverKey.text,
+  secLevel: "signed" as const
+})
+
 const total = VICTIMS * SOCKETS
 
 describe(`hijacking a node, ${total} tries each`, () => {
@@ -168,13 +177,6 @@ describe(`hijacking a node, ${total} tries each`, () => {
     for (const node of nodes) await declare(node)
     const since = await lastId()
     const foreign = makeKeypair()
-    const fields = (victim: RawNode) => ({
-      appId: victim.appId,
-      parentId: parent.appId,
-      serverEp: server.url,
-      serverPubKey: server.serverKey.text,
-      secLevel: "signed" as const
-    })
     const tickets: ReadonlyArray<(victim: RawNode) => TestEnvelope> = [
       (victim) => makeEnvelope(fields(victim), foreign),
       (victim) =>
@@ -187,6 +189,23 @@ describe(`hijacking a node, ${total} tries each`, () => {
     const seen = await traces(nodes, since)
     expect(Object.keys(seen)).toEqual(["impostor"])
     // The children themselves are welcome.
+    const wire = await dial(server)
+    for (const node of nodes) expect((await node.register(wire)).incarnation).toBe(1)
+    wire.terminate()
+  })
+
+  it("a thief registers in place of a child that nobody has declared, with a ticket that is forged, by another issuer, of another child, or none → 0", async () => {
+    const nodes = victims()
+    const foreign = makeKeypair()
+    const tickets: ReadonlyArray<(victim: RawNode) => TestEnvelope> = [
+      (victim) => makeEnvelope(fields(victim), foreign),
+      (victim) => makeEnvelope(fields(victim), server.serverKey),
+      () => childOf(server, parent).envelope,
+      (victim) => makeEnvelope(fields(victim), null)
+    ]
+    const codes = await siege(nodes, (victim, wire, nth) => registerText(victim, wire, tickets[nth % 4]!(victim)))
+    expect(Object.fromEntries(codes)).toEqual({ ticket_invalid: total })
+    expect(await traces(nodes, 0)).toEqual({})
     const wire = await dial(server)
     for (const node of nodes) expect((await node.register(wire)).incarnation).toBe(1)
     wire.terminate()
@@ -246,11 +265,15 @@ describe(`hijacking a node, ${total} tries each`, () => {
     const codes = await siege(nodes, (victim, _, nth) => recorded.get(victim.appId)![nth % 2]!)
     expect(Object.fromEntries(codes)).toEqual({ registration_failed: total })
     for (const node of nodes) {
-      again.listen(node.appId, null)
-      for (const text of recorded.get(node.appId)!)
-        expect(await answerTo(again, node.appId, text)).toMatchObject({ type: "error", code: "registration_failed" })
+      node.errors.length = 0
+      for (let i = 0; i < SOCKETS; i++) again.send(recorded.get(node.appId)![i % 2]!)
+      node.status({ mine: 2 })
     }
-    expect(await traces(nodes, since)).toEqual({})
+    await waitUntil("every session goes on", () => nodes.every(({ inFlight }) => inFlight === 0))
+    expect(new Set(nodes.flatMap(({ errors }) => errors.map(({ code }) => code)))).toEqual(
+      new Set(["registration_failed"])
+    )
+    expect(await traces(nodes, since)).toEqual({ status: VICTIMS })
     wire.terminate()
     again.terminate()
   })
