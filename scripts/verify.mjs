@@ -6,7 +6,7 @@ import { constants } from "node:os"
 import { dirname, join } from "node:path"
 
 process.chdir(dirname(import.meta.dirname))
-const limitMinutes = 14
+const limitMinutes = 20
 const filters = process.argv.slice(2)
 const tool = (name) => realpathSync(join("node_modules/.bin", name))
 
