@@ -1,5 +1,5 @@
 // Dependencies run main → transports → actors → supervision → storage contracts → protocol, never upward. The client
-// stands on the protocol alone. An import of a type counts like any other.
+// stands on the protocol alone; the command line on the client, without Effect, since it must start at once. An import of a type counts like any other.
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize, relative } from "node:path"
 
@@ -11,19 +11,22 @@ const layers = {
   entry: { folders: /./, packages: anything },
   root: { folders: /^(?:root|protocol)$/, packages: /^(?:effect|@effect\/|@opentelemetry\/|node:)/ },
   transports: {
-    folders: /^(?:transports|actors|supervision|storage|protocol)$/,
+    folders: /^(?:transports|actors|supervision|storage|keys|protocol)$/,
     packages: /^(?:effect|@effect\/|ws$|@nats-io\/|node:)/
   },
-  actors: { folders: /^(?:actors|supervision|storage|protocol)$/, packages: /^(?:effect|node:)/ },
+  actors: { folders: /^(?:actors|supervision|storage|keys|protocol)$/, packages: /^(?:effect|node:)/ },
   supervision: { folders: /^(?:supervision|storage|protocol)$/, packages: /^(?:effect|node:)/ },
   storage: { folders: /^(?:storage|protocol)$/, packages: /^(?:effect|pg$|@electric-sql\/pglite|node:)/ },
+  cli: { folders: /^(?:cli|run|client|keys|protocol)$/, packages: /^(?:commander$|node:)/ },
+  run: { folders: /^(?:run|client|protocol)$/, packages: /^node:/ },
+  keys: { folders: /^(?:keys|protocol)$/, packages: /^node:/ },
   client: { folders: /^(?:client|protocol)$/, packages: /^(?:ws$|@noble\/ed25519$|node:)/ },
   protocol: { folders: /^protocol$/, packages: /^@noble\/ed25519$/ }
 }
 
 const entries = new Set(["main.ts", "cli.ts"])
 const importableByAnyone = new Set(["Settings.ts", "Telemetry.ts"])
-const independent = new Set(["client", "protocol"])
+const independent = new Set(["cli", "run", "keys", "client", "protocol"])
 
 /** Only the entry point chooses an adapter; everybody else knows the contract (`storage/NodeStore.ts`). */
 const adapter = /^storage\/(?:Pg|Pglite|Postgres|Migrator|sql\/|migrations\/)/

@@ -1,10 +1,9 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto"
+import { generateKeyPairSync } from "node:crypto"
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
 import { Data, Effect } from "effect"
-import { decodeBase64 } from "../protocol/Base64.ts"
-import { formatKey } from "../protocol/Keys.ts"
-import { importPublicKey, importSecretKey, importSeed, type SecretKey } from "./Ed25519.ts"
+import { parseKeyText } from "../keys/KeyText.ts"
+import type { SecretKey } from "./Ed25519.ts"
 
 /** A key can't be read or made; the message names the remedy and never the key. */
 export class KeyFileError extends Data.TaggedError("KeyFileError")<{ readonly message: string }> {}
@@ -17,45 +16,17 @@ export interface StoredKey {
   readonly publicKey: string
 }
 
-const SEED = "ed25519-seed:"
-
-const keyOf = (text: string): StoredKey | null => {
-  const trimmed = text.trim()
-  if (trimmed.startsWith("ed25519:")) return publicOnly(trimmed)
-  if (trimmed.startsWith("-----BEGIN PUBLIC KEY")) {
-    const key = createPublicKey(trimmed)
-    return key.asymmetricKeyType === "ed25519"
-      ? publicOnly(formatKey(Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url")))
-      : null
-  }
-  if (trimmed.startsWith(SEED)) {
-    const seed = decodeBase64(trimmed.slice(SEED.length))
-    return seed?.length === 32 ? withSecret(importSeed(seed)) : null
-  }
-  const key = createPrivateKey(trimmed)
-  return key.asymmetricKeyType === "ed25519" ? withSecret(importSecretKey(key)) : null
-}
-
-const withSecret = (secret: SecretKey): StoredKey => ({ secret, publicKey: secret.text })
-
-const publicOnly = (text: string): StoredKey | null =>
-  importPublicKey(text) === null ? null : { secret: null, publicKey: text }
-
 /**
  * Reads a key from text: PKCS8 PEM (`openssl genpkey -algorithm ed25519`), `ed25519-seed:` + base64 of the 32 bytes of
  * the seed, or of a public key alone SPKI PEM or `ed25519:` + base64. `source` says where it is from, for the message.
  */
 export const parseStoredKey = (text: string, source: string): Effect.Effect<StoredKey, KeyFileError> =>
-  Effect.try({
-    try: () => keyOf(text),
-    // node:crypto's own words may quote the input: none of them is repeated.
-    catch: () => notAKey(source)
-  }).pipe(
-    Effect.filterOrFail(
-      (key) => key !== null,
-      () => notAKey(source)
-    )
-  )
+  Effect.suspend(() => {
+    const key = parseKeyText(text)
+    if (key === null) return Effect.fail(notAKey(source))
+    const { publicKey, secret } = key
+    return Effect.succeed({ publicKey, secret: secret === null ? null : { text: publicKey, key: secret } })
+  })
 
 const notAKey = (source: string): KeyFileError =>
   new KeyFileError({

@@ -35,7 +35,12 @@ const allowed: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ["actors/NodeActor.ts", "../Telemetry.ts"],
   ["client/Client.ts", "ws"],
   ["client/Client.ts", "../protocol/Frames.ts"],
-  ["protocol/Ed25519.ts", "@noble/ed25519"]
+  ["protocol/Ed25519.ts", "@noble/ed25519"],
+  ["cli/commands/run.ts", "../../run/Wrapper.ts"],
+  ["cli/Program.ts", "commander"],
+  ["cli/Api.ts", "../client/HttpSigner.ts"],
+  ["run/Wrapper.ts", "../client/index.ts"],
+  ["actors/KeyFile.ts", "../keys/KeyText.ts"]
 ]
 
 const refused: ReadonlyArray<readonly [file: string, specifier: string, reason: string]> = [
@@ -57,6 +62,12 @@ const refused: ReadonlyArray<readonly [file: string, specifier: string, reason: 
   ["Settings.ts", "./actors/ActorSystem.ts", "root may not import actors"],
   ["transports/Session.ts", "../main.ts", "nothing imports an entry point"],
   ["transports/Session.ts", "../../test/harness/Wire.ts", "outside of src"],
+  ["cli/Program.ts", "effect", "cli may not depend on the package effect"],
+  ["cli/Api.ts", "../actors/KeyFile.ts", "cli may not import actors"],
+  ["cli/Api.ts", "../Settings.ts", "cli may not import root"],
+  ["run/Wrapper.ts", "../cli/Api.ts", "run may not import cli"],
+  ["run/Wrapper.ts", "commander", "run may not depend on the package commander"],
+  ["keys/KeyText.ts", "../actors/Ed25519.ts", "keys may not import actors"],
   ["helpers/Text.ts", "effect", "helpers/ has no place among the layers"]
 ]
 

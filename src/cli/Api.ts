@@ -1,0 +1,90 @@
+import { setTimeout as delay } from "node:timers/promises"
+import { type AdminSigner, readAdminKey } from "./AdminSigner.ts"
+import { notTrailsd, readProblem, refused, unanswered } from "./ApiProblem.ts"
+import { type HttpAnswer, HttpFailure, httpGet } from "./HttpCall.ts"
+import type { ServerPlace } from "./ServerPlace.ts"
+
+export interface ApiAnswer {
+  /** The exact text of the body. */
+  readonly text: string
+  /** Decoded; numbers beyond 2^53 are rounded here, not in `text`. */
+  readonly json: unknown
+  /** The server's clock when it answered, epoch milliseconds to the second; null when it does not say. */
+  readonly serverTime: number | null
+}
+
+export interface ApiCall {
+  /** Milliseconds for one request; a long poll adds its own. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+const REQUEST_MS = 15_000
+/** How often a server that says "try again" is asked again. */
+const BUSY_TRIES = 5
+
+/** Reads the REST API of one server (docs/rest.md). Every refusal is a CliError that says what to do. */
+export class Api {
+  readonly place: ServerPlace
+  #signer: AdminSigner | null = null
+  #signs: boolean
+
+  constructor(place: ServerPlace) {
+    this.place = place
+    this.#signs = place.level !== null && place.level !== "open" && place.adminKeyFile !== null
+  }
+
+  /** Reads the administrator's key once; throws a CliError (77). Null when none is known for this server. */
+  signer(): AdminSigner | null {
+    if (this.#signer === null && this.place.adminKeyFile !== null) this.#signer = readAdminKey(this.place.adminKeyFile)
+    return this.#signer
+  }
+
+  /** `path` below `/api/v1/`. A server that is away fails at once; one that is busy is asked a few times more. */
+  async get(path: string, query: Readonly<Record<string, string>> = {}, call: ApiCall = {}): Promise<ApiAnswer> {
+    const url = new URL(`${this.place.url}/api/v1/${path}`)
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+    for (let tries = 1; ; tries++) {
+      const answer = await this.#ask(url, call)
+      if (answer.status < 400) return this.#decode(answer)
+      const problem = readProblem(answer)
+      if (problem === null) throw notTrailsd(this.place, `it answers ${answer.status} to ${url.pathname}`)
+      if (problem.code === "signature_missing" && !this.#signs && this.signer() !== null) this.#signs = true
+      else if (answer.status === 503 && tries < BUSY_TRIES) await delay(retryAfter(answer), null, signalOf(call))
+      else throw refused(this.place, problem, this.#signs ? (this.#signer?.publicKey ?? null) : null)
+    }
+  }
+
+  async #ask(url: URL, call: ApiCall): Promise<HttpAnswer> {
+    const signed = this.#signs ? this.signer()?.headers("GET", url) : undefined
+    try {
+      return await httpGet(url, {
+        headers: { accept: "application/json", ...signed },
+        timeoutMs: call.timeoutMs ?? REQUEST_MS,
+        signal: call.signal
+      })
+    } catch (error) {
+      throw error instanceof HttpFailure ? unanswered(this.place, error) : error
+    }
+  }
+
+  #decode(answer: HttpAnswer): ApiAnswer {
+    if (!/^application\/(?:[\w.-]+\+)?json\b/.test(answer.headers["content-type"] ?? ""))
+      throw notTrailsd(this.place, "it does not answer in JSON")
+    const date = Date.parse(answer.headers.date ?? "")
+    try {
+      const json: unknown = JSON.parse(answer.text)
+      return { text: answer.text, json, serverTime: Number.isNaN(date) ? null : date }
+    } catch {
+      throw notTrailsd(this.place, "what it answers is not JSON")
+    }
+  }
+}
+
+const signalOf = ({ signal }: ApiCall) => (signal === undefined ? {} : { signal })
+
+/** Milliseconds, within reason. */
+const retryAfter = (answer: HttpAnswer): number => {
+  const seconds = Number(answer.headers["retry-after"] ?? 1)
+  return Math.min(Math.max(Number.isFinite(seconds) ? seconds : 1, 0.2), 5) * 1000
+}

@@ -1,0 +1,19 @@
+/** Exit codes (sysexits.h where it has one); those of `wait` are in `WaitVerdict.ts`. */
+export const EXIT = { ok: 0, failed: 1, usage: 64, unavailable: 69, software: 70, forbidden: 77 } as const
+
+/** What a person did or met that ends the command: printed without a stack, then the remedy in a line of its own. */
+export class CliError extends Error {
+  readonly exitCode: number
+  /** What to do about it; null where the message says all. */
+  readonly remedy: string | null
+
+  constructor(message: string, exitCode: number, remedy: string | null = null) {
+    super(message)
+    this.name = "CliError"
+    this.exitCode = exitCode
+    this.remedy = remedy
+  }
+}
+
+export const usageError = (message: string, remedy: string | null = null): CliError =>
+  new CliError(message, EXIT.usage, remedy)

@@ -1,0 +1,65 @@
+import { parseUuid } from "../protocol/Uuid.ts"
+import type { Api } from "./Api.ts"
+import { usageError } from "./CliError.ts"
+import { printableLine } from "./Printable.ts"
+
+/** Digits of an id that people are shown. */
+const SHOWN = 8
+/** How many candidates a refusal lists. */
+const LISTED = 10
+const PREFIX = /^[0-9a-f]{4,32}$/
+
+export const shortId = (appId: string): string => appId.slice(0, SHOWN)
+
+const dashed = (digits: string): string =>
+  [
+    [0, 8],
+    [8, 12],
+    [12, 16],
+    [16, 20],
+    [20, 32]
+  ]
+    .map(([from, to]) => digits.slice(from, to))
+    .filter((group) => group !== "")
+    .join("-")
+
+/**
+ * What a person wrote for a node, in lower case: its id, or its first digits (four or more), dashes in their places or
+ * left out. Throws a CliError (64).
+ */
+export const parseNodeName = (text: string): string => {
+  const lower = text.trim().toLowerCase()
+  const digits = lower.replaceAll("-", "")
+  const whole = dashed(digits)
+  if (PREFIX.test(digits) && (lower === digits || lower === whole || lower === `${whole}-`)) return whole
+  throw usageError(
+    `"${printableLine(text.slice(0, 64))}" is not a node's id.`,
+    "Give the id, e.g. 0b9c8f3e-3f6e-4a3b-9c55-0d6f3f1f2a77, or its first 4 digits or more; trails tree shows them."
+  )
+}
+
+interface Found {
+  readonly app_id: string
+  readonly app_name: string
+  readonly status: string
+}
+
+/** The complete id of what a person wrote. Throws a CliError (64) when it is no id, nobody's, or not one node's alone. */
+export const resolveNodeId = async (api: Api, text: string): Promise<string> => {
+  const name = parseNodeName(text)
+  const complete = parseUuid(name)
+  if (complete !== null) return complete
+  const { json } = await api.get("apps", { prefix: name, limit: String(LISTED + 1) })
+  const items = (json as { readonly items?: ReadonlyArray<Found> }).items ?? []
+  const [only] = items
+  if (only === undefined)
+    throw usageError(`No node's id begins with ${name}.`, "trails tree shows the newest trees and their ids.")
+  if (items.length === 1) return only.app_id
+  const lines = items
+    .slice(0, LISTED)
+    .map((item) => `  ${item.app_id}  ${printableLine(item.app_name)} (${printableLine(item.status)})`)
+  throw usageError(
+    `${items.length > LISTED ? `More than ${LISTED}` : items.length} ids begin with ${name}. Give more digits:`,
+    [...lines, ...(items.length > LISTED ? ["  …"] : [])].join("\n")
+  )
+}

@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs"
+import { Command, CommanderError } from "commander"
+import { CliError, EXIT } from "./CliError.ts"
+import { subjectCommand } from "./commands/subject.ts"
+import { printable } from "./Printable.ts"
+
+const versionText = (): string => {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    readonly version: string
+  }
+  return version
+}
+
+const EPILOGUE = `
+Nodes are named by their id, or by its first digits (4 or more) while no other id has them.
+The server: --server, TRAILS_SERVER, the context in use, TRAILS_INFO, else ws://127.0.0.1:8443/ws.
+Exit codes: 0 fine, 64 wrong usage or unknown id, 69 server away, 77 not allowed, 70 failure of trails itself;
+"trails wait --help" has its own.`
+
+/** The commands of `trails`. Each loads what is heavy in its action alone, so that --help stays quick. */
+export const makeProgram = (): Command => {
+  const program = new Command("trails")
+    .description("Runs commands as nodes of a tree that trailsd keeps, and looks at it.")
+    .version(versionText(), "-v, --version")
+    .option("--server <url>", "the server, for any command")
+    // Options after a command's name are the command's: `trails run` hands the rest to what it starts.
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(printable(text.trimEnd()).replace(/^error: /, "trails: ") + "\n")
+    })
+    .addHelpText("after", EPILOGUE)
+  subjectCommand(program)
+  return program
+}
+
+const report = (text: string): void => void process.stderr.write(`${text}\n`)
+
+/** Exit code of what a command threw. */
+const explain = (error: unknown): number => {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok
+    report("trails --help lists the commands, trails help COMMAND their options.")
+    return EXIT.usage
+  }
+  if (error instanceof CliError) {
+    report(`trails: ${printable(error.message)}`)
+    if (error.remedy !== null) report(printable(error.remedy))
+    return error.exitCode
+  }
+  report("trails: this is a defect of trails itself; please report it with the lines below.")
+  report(printable(error instanceof Error ? (error.stack ?? error.message) : String(error)))
+  return EXIT.software
+}
+
+/** Runs the command line and sets the exit code. `args`: without the program's own name. */
+export const main = async (args: ReadonlyArray<string>): Promise<void> => {
+  // The reader of a pipe may leave early (`trails log ID | head`).
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0)
+    throw error
+  })
+  try {
+    const program = makeProgram()
+    if (args.length === 0) program.outputHelp()
+    else await program.parseAsync(args, { from: "user" })
+  } catch (error) {
+    process.exitCode = explain(error)
+  }
+}

@@ -1,0 +1,47 @@
+import { hash } from "node:crypto"
+import { encodeNamespace, label, subtreeFilter } from "../protocol/Subjects.ts"
+import { SUBJECT_LABELS } from "../protocol/Limits.ts"
+import { Api } from "./Api.ts"
+import { resolveNodeId } from "./NodeId.ts"
+import { printJson, printText } from "./Output.ts"
+import { findServer } from "./ServerPlace.ts"
+
+const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer")
+
+export interface Subjects {
+  readonly app_id: string
+  readonly label: string
+  /** Of the node's own events, every kind. */
+  readonly subject: string
+  /** Of the node and everything below it. */
+  readonly subtree: string
+}
+
+/** `path`: ids from the root to the node (PROTOCOL §11). */
+export const subjectsOf = (namespace: string, path: ReadonlyArray<string>): Subjects => {
+  const labels = path.map((appId) => label(appId, sha256))
+  return {
+    app_id: path.at(-1) ?? "",
+    label: labels.at(-1) ?? "",
+    subject: `trails.${encodeNamespace(namespace, sha256)}.*.${labels.slice(0, SUBJECT_LABELS).join(".")}._`,
+    subtree: subtreeFilter(path, sha256)
+  }
+}
+
+interface AppRow {
+  readonly namespace: string
+  readonly metadata_json: { readonly path: ReadonlyArray<string> }
+}
+
+export const showSubject = async (
+  id: string,
+  options: { readonly server?: string; readonly json?: boolean; readonly label?: boolean; readonly subtree?: boolean }
+): Promise<void> => {
+  const api = new Api(findServer(options.server))
+  const { json } = await api.get(`apps/${await resolveNodeId(api, id)}`)
+  const { metadata_json, namespace } = json as AppRow
+  const subjects = subjectsOf(namespace, metadata_json.path)
+  if (options.json === true) printJson(subjects)
+  else
+    printText(options.label === true ? subjects.label : options.subtree === true ? subjects.subtree : subjects.subject)
+}
