@@ -22,6 +22,8 @@ export interface Session {
 export interface AttachmentOptions {
   readonly capabilities: ReadonlyArray<string>
   readonly pingIntervalMs: number | null
+  /** Of the session that another process had of this node. */
+  readonly resume: { readonly incarnation: number; readonly epoch: number } | null
 }
 
 /** The node whose attachment it is. */
@@ -97,6 +99,8 @@ export class Attachment implements LinkMember {
     this.identity = identity
     this.#owner = owner
     this.#options = options
+    this.#incarnation = options.resume?.incarnation ?? null
+    this.#epoch = options.resume?.epoch ?? 0
     this.#backoff = new Backoff(platform.random)
   }
 
@@ -115,6 +119,11 @@ export class Attachment implements LinkMember {
 
   /** The server's clock minus this one's, milliseconds; 0 before the first `hello`. */
   clockOffsetMs = 0
+
+  /** Null: this node has never had a session. */
+  get place(): { readonly incarnation: number; readonly epoch: number } | null {
+    return this.#incarnation === null ? null : { incarnation: this.#incarnation, epoch: this.#epoch }
+  }
 
   get maxFrame(): number | null {
     return this.#session === null ? null : (this.#link?.limits.max_frame ?? null)

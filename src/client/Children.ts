@@ -189,7 +189,8 @@ export class Children {
       appId,
       name,
       info,
-      env: { TRAILS_INFO: info },
+      // The agent of a `trails run` around this process would take its child for the command's.
+      env: { TRAILS_INFO: info, TRAILS_AGENT: "" },
       declared,
       wait: (options = {}) => this.#wait(view, options),
       onEvent: (listener) => {

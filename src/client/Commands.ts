@@ -1,4 +1,5 @@
 import type { ControlFrame } from "../protocol/Frames.ts"
+import type { Session } from "./Attachment.ts"
 import { describeError, encodePayload, isPayloadProblem } from "./Payload.ts"
 import type { Platform } from "./Platform.ts"
 import type { CancelHandler } from "./TrailsNode.ts"
@@ -41,7 +42,7 @@ const readCancel = (payload: unknown): CancelPayload => {
 }
 
 /**
- * What a node is told to do (PROTOCOL §8). Control frames that reach it are of the current session.
+ * What a node is told to do (PROTOCOL §8).
  * - C1 each correlation id is run once in this process; a repetition gets the same answer again.
  * - C2 the cancel handler is run once, whatever the number of cancels; each of them is answered by what it gave.
  */
@@ -66,7 +67,14 @@ export class Commands {
     this.#early?.(handler)
   }
 
-  onControl(frame: ControlFrame): void {
+  /** `session`: the current one; what is not for it, or has expired at `now` by the server's clock, is ignored. */
+  onControl(frame: ControlFrame, session: Session | null, now: number): void {
+    const isOurs =
+      session !== null &&
+      frame.session === session.id &&
+      frame.incarnation === session.incarnation &&
+      frame.epoch >= session.epoch
+    if (!isOurs || frame.expires_at <= now) return
     const { action, correlation_id } = frame
     const known = this.#answers.get(correlation_id)
     if (known !== undefined) {

@@ -11,8 +11,8 @@ import { describeError, encodePayload, isPayloadProblem } from "./Payload.ts"
 import type { Platform } from "./Platform.ts"
 import { remedyFor } from "./remedyFor.ts"
 import { reportFrame } from "./reportFrame.ts"
-import { FRAME_BYTES, ReportMaker } from "./ReportMaker.ts"
-import { traceIds } from "./TraceContext.ts"
+import { FRAME_BYTES, refusal, ReportMaker } from "./ReportMaker.ts"
+import { loggerContext } from "./TraceContext.ts"
 import type {
   CancelHandler,
   Child,
@@ -34,12 +34,6 @@ const SHUTDOWN_MS = 5000
 /** Where the server names no time after which to try again, milliseconds. */
 const AGAIN_MS = 1000
 const QUEUED: Queued = { queued: true }
-
-const refusal = (reason: Exclude<Queued, { queued: true }>["reason"], message: string): Queued => ({
-  queued: false,
-  reason,
-  message
-})
 
 /**
  * A node that is part of a tree: what it reports is buffered and sent as the way to the server allows.
@@ -77,7 +71,14 @@ export class LiveNode implements TrailsNode {
     const warn = warnBy(platform, options)
     this.#warn = (text) => warn(`${identity.envelope.appName} (${identity.appId}): ${text}`)
     this.#reports = new ReportMaker(platform.wallClock, identity.envelope.traceparent)
-    this.#outbox = new Outbox({ messages: options.buffer?.messages ?? MESSAGES, bytes: options.buffer?.bytes ?? BYTES })
+    const { buffer, resume } = options
+    const bounds = { messages: buffer?.messages ?? MESSAGES, bytes: buffer?.bytes ?? BYTES }
+    this.#outbox = new Outbox(bounds, resume?.outbox)
+    if (resume !== undefined) {
+      this.#ended = "what another process has handed over"
+      this.#saidEnd = resume.outbox.entries.some(({ kind }) => kind !== "Status")
+      this.#saidFarewell = resume.outbox.entries.some(({ kind }) => kind === "disconnect")
+    }
     const owner = {
       lastAcked: () => this.#outbox.lastAcked,
       onAttached: (session: Session, lastSeq: number) => this.#onAttached(session, lastSeq),
@@ -88,7 +89,8 @@ export class LiveNode implements TrailsNode {
     }
     this.#attachment = new Attachment(platform, pool, identity, owner, {
       capabilities: options.capabilities ?? [],
-      pingIntervalMs: options.pingIntervalMs ?? null
+      pingIntervalMs: options.pingIntervalMs ?? null,
+      resume: resume ?? null
     })
     this.#children = new Children(platform, identity, this.#attachment, {
       warn: this.#warn,
@@ -123,29 +125,24 @@ export class LiveNode implements TrailsNode {
   }
 
   get context(): Readonly<Record<string, string>> {
-    return {
-      trails_app_id: this.appId,
-      trails_app_name: this.name,
-      ...(this.parentId === null ? {} : { trails_parent_id: this.parentId }),
-      ...traceIds(this.traceparent)
-    }
+    return loggerContext(this.#identity.envelope)
   }
 
   status(payload: unknown, options: ReportOptions = {}): Queued {
-    return this.#report("Status", payload, options)
+    return this.report("Status", payload, options)
   }
 
   result(payload?: unknown, options: ReportOptions = {}): Queued {
-    const queued = this.#report("Result", payload, options)
+    const queued = this.report("Result", payload, options)
     if (!queued.queued && (queued.reason === "too_large" || queued.reason === "not_json"))
-      this.#report("Error", describeError(`the result could not be sent: ${queued.message}`), options)
+      this.report("Error", describeError(`the result could not be sent: ${queued.message}`), options)
     return queued
   }
 
   error(error: unknown, detail?: unknown, options: ReportOptions = {}): Queued {
-    const queued = this.#report("Error", describeError(error, detail), options)
+    const queued = this.report("Error", describeError(error, detail), options)
     if (!queued.queued && (queued.reason === "too_large" || queued.reason === "not_json"))
-      return this.#report(
+      return this.report(
         "Error",
         describeError(error, { problem: `the detail could not be sent: ${queued.message}` }),
         {}
@@ -180,8 +177,8 @@ export class LiveNode implements TrailsNode {
     }
   }
 
-  shutdown({ timeoutMs = SHUTDOWN_MS }: ShutdownOptions = {}): Promise<boolean> {
-    this.#shutdown ??= this.#shutDown(timeoutMs)
+  shutdown({ onUnsent, timeoutMs = SHUTDOWN_MS }: ShutdownOptions = {}): Promise<boolean> {
+    this.#shutdown ??= this.#shutDown(timeoutMs, onUnsent)
     return this.#shutdown
   }
 
@@ -201,7 +198,7 @@ export class LiveNode implements TrailsNode {
     this.#attachment.flush()
   }
 
-  async #shutDown(timeoutMs: number): Promise<boolean> {
+  async #shutDown(timeoutMs: number, onUnsent: ShutdownOptions["onUnsent"]): Promise<boolean> {
     const { monotonic } = this.#platform
     const until = monotonic() + timeoutMs
     const before = this.#outbox.refused
@@ -211,6 +208,11 @@ export class LiveNode implements TrailsNode {
     this.#end("completed")
     await this.#waiting.until(() => this.#isOver || this.#isSettled(), Math.max(0, until - monotonic()))
     const isStored = this.#refusal === null && this.#isSettled() && this.#outbox.refused === before
+    const { place } = this.#attachment
+    if (!isStored && !this.#isOver && place !== null && onUnsent !== undefined) {
+      this.#outbox.rewind()
+      onUnsent({ info: this.#identity.info, ...place, outbox: this.#outbox.state })
+    }
     this.#over()
     return isStored
   }
@@ -219,22 +221,20 @@ export class LiveNode implements TrailsNode {
     return this.#outbox.size === 0 && this.#children.undeclared === 0
   }
 
-  #report(kind: MsgType, value: unknown, options: ReportOptions): Queued {
+  /** For whoever writes the payload of an Error himself, too: `error` makes one of a thrown value. */
+  report(kind: MsgType, value: unknown, options: ReportOptions): Queued {
     if (this.#ended !== null) {
       return this.#refusal === null
         ? refusal("ended", `${this.#ended} came before: nothing is reported after it`)
         : refusal("inactive", this.#refusal)
     }
-    const payload = encodePayload(value)
-    if (isPayloadProblem(payload)) return refusal("not_json", `this ${kind} can't be sent: ${payload.problem}`)
-    const size = payload.size + FRAME_BYTES
-    if (size > this.#maxFrame)
-      return refusal("too_large", `a ${kind} of ${payload.size} bytes: frames may have ${this.#maxFrame} bytes`)
+    const report = this.#reports.report(kind, value, options, this.#maxFrame)
+    if ("queued" in report) return report
     if (kind !== "Status") {
       this.#ended = kind === "Result" ? "a result" : "an error"
       this.#saidEnd = true
     }
-    const isQueued = this.#outbox.offer(this.#reports.message(kind, payload, options))
+    const isQueued = this.#outbox.offer(report)
     this.#attachment.wake()
     return isQueued ? QUEUED : refusal("full", "the buffer is full of reports that are under way")
   }
@@ -295,15 +295,8 @@ export class LiveNode implements TrailsNode {
       case "event":
         return this.#children.onEvent(frame)
       case "control": {
-        const { session } = this.#attachment
-        const isOurs =
-          session !== null &&
-          frame.session === session.id &&
-          frame.incarnation === session.incarnation &&
-          frame.epoch >= session.epoch
         const now = this.#platform.wallClock() + this.#attachment.clockOffsetMs
-        if (isOurs && frame.expires_at > now) this.#commands.onControl(frame)
-        return
+        return this.#commands.onControl(frame, this.#attachment.session, now)
       }
       case "error":
         return this.#onError(frame)

@@ -5,6 +5,7 @@ import { connect as connectTls, type ConnectionOptions } from "node:tls"
 import { WebSocket } from "ws"
 import type { ProcessInfo } from "../protocol/Frames.ts"
 import * as Limits from "../protocol/Limits.ts"
+import { askAgent } from "./askAgent.ts"
 import { nodeCryptography } from "./NodeCryptography.ts"
 import type { Platform, SocketEvents, SocketPort } from "./Platform.ts"
 
@@ -110,6 +111,7 @@ export const nodePlatform: Platform = {
   environment: (name) => process.env[name],
   processInfo,
   connect,
+  askAgent,
   showsPings: true,
   wallClock: () => Date.now(),
   monotonic: () => performance.now(),

@@ -27,6 +27,17 @@ export interface OutboxBounds {
   readonly bytes: number
 }
 
+/** What another process needs to go on. */
+export interface OutboxState {
+  /** The last seq that was given out. */
+  readonly seq: number
+  /** The last one that ever went to the server. */
+  readonly sent: number
+  readonly acked: number
+  /** In order. */
+  readonly entries: ReadonlyArray<Entry>
+}
+
 /** What left the way: frames and bytes. */
 export interface Credit {
   frames: number
@@ -44,6 +55,10 @@ class Line {
 
   get first(): Entry | undefined {
     return this.#entries[this.#head]
+  }
+
+  get all(): ReadonlyArray<Entry> {
+    return this.#entries.slice(this.#head)
   }
 
   push(entry: Entry): void {
@@ -103,8 +118,20 @@ export class Outbox {
   #dropped = 0
   #refused = 0
 
-  constructor(bounds: OutboxBounds) {
+  /** `state`: of the outbox that another process had of the same node. */
+  constructor(bounds: OutboxBounds, state: OutboxState | null = null) {
     this.#bounds = bounds
+    if (state === null) return
+    this.#seq = state.seq
+    this.#sent = state.sent
+    this.#acked = state.acked
+    this.#waiting.prepend(state.entries)
+    this.#bytes = state.entries.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** For another process; call `rewind` first. */
+  get state(): OutboxState {
+    return { seq: this.#seq, sent: this.#sent, acked: this.#acked, entries: this.#waiting.all }
   }
 
   /** Entries neither acked nor refused. */

@@ -2,6 +2,7 @@ import { encodeBase64 } from "../protocol/Base64.ts"
 import { utf8Length } from "../protocol/FieldReader.ts"
 import { scanObject } from "../protocol/JsonScan.ts"
 import { DEPTH } from "../protocol/Limits.ts"
+import { JsonText } from "./JsonText.ts"
 
 /** An application's value as it goes into a frame. */
 export interface Payload {
@@ -21,14 +22,17 @@ export const isPayloadProblem = (value: Payload | PayloadProblem): value is Payl
 
 const OPENING = '{"":'
 
-/** `undefined` becomes null; a Uint8Array is stored as bytes; anything else as `JSON.stringify` writes it. Never throws. */
+/**
+ * `undefined` becomes null; a Uint8Array is stored as bytes; a JsonText as it is; anything else as `JSON.stringify` writes
+ * it. Never throws.
+ */
 export const encodePayload = (value: unknown): Payload | PayloadProblem => {
   try {
     if (value instanceof Uint8Array) {
       const bytes = encodeBase64(value)
       return { json: null, bytes, size: bytes.length }
     }
-    const json = JSON.stringify(value) ?? "null"
+    const json = value instanceof JsonText ? value.text : (JSON.stringify(value) ?? "null")
     if ((json.startsWith("{") || json.startsWith("[")) && scanObject(`${OPENING}${json}}`) === "depth")
       return { problem: `it nests deeper than ${DEPTH - 1} levels` }
     return { json, bytes: null, size: utf8Length(json) }

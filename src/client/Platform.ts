@@ -1,4 +1,5 @@
 import type { ProcessInfo } from "../protocol/Frames.ts"
+import type { AgentAnswer, AgentRequest } from "./AgentMessage.ts"
 import type { Cryptography } from "./Cryptography.ts"
 
 /** What a socket tells its owner. */
@@ -36,6 +37,8 @@ export interface Platform {
   readonly environment: (name: string) => string | undefined
   readonly processInfo: () => ProcessInfo
   readonly connect: (url: string, events: SocketEvents) => SocketPort
+  /** Asks the `trails run` around this process (`TRAILS_AGENT`); rejects where there is none. */
+  readonly askAgent: (path: string, request: AgentRequest) => Promise<AgentAnswer>
   /** Whether `SocketEvents.alive` is ever called. */
   readonly showsPings: boolean
   /** Epoch milliseconds. */

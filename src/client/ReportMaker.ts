@@ -2,8 +2,8 @@ import { asTraceparent, fits, isPlain } from "../protocol/FieldReader.ts"
 import type { MsgType } from "../protocol/Frames.ts"
 import { CORRELATION_ID } from "../protocol/Limits.ts"
 import type { Report } from "./Outbox.ts"
-import type { Payload } from "./Payload.ts"
-import type { ReportOptions } from "./TrailsNode.ts"
+import { encodePayload, isPayloadProblem, type Payload } from "./Payload.ts"
+import type { Queued, ReportOptions } from "./TrailsNode.ts"
 
 /** What a frame has besides its payload: members, header, signature, correlation id and trace context. */
 export const FRAME_BYTES = 1024
@@ -28,6 +28,10 @@ const labelsOf = (options: ReportOptions): Labels => {
   }
 }
 
+export type Refused = Exclude<Queued, { queued: true }>
+
+export const refusal = (reason: Refused["reason"], message: string): Refused => ({ queued: false, reason, message })
+
 /** Makes reports of one node. */
 export class ReportMaker {
   readonly #wallClock: () => number
@@ -37,6 +41,16 @@ export class ReportMaker {
   constructor(wallClock: () => number, traceparent: string | null) {
     this.#wallClock = wallClock
     this.#traceparent = traceparent
+  }
+
+  /** A report of `value`, or why it can't be one in a frame of `maxFrame` bytes. Never throws. */
+  report(kind: MsgType, value: unknown, options: ReportOptions, maxFrame: number): Report | Refused {
+    const payload = encodePayload(value)
+    if (isPayloadProblem(payload)) return refusal("not_json", `this ${kind} can't be sent: ${payload.problem}`)
+    const message = this.message(kind, payload, options)
+    return message.size > maxFrame
+      ? refusal("too_large", `a ${kind} of ${payload.size} bytes: frames may have ${maxFrame} bytes`)
+      : message
   }
 
   /** Never throws. */

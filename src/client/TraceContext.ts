@@ -1,3 +1,5 @@
+import type { Envelope } from "../protocol/Envelope.ts"
+
 const hex = (bytes: Uint8Array): string => {
   let text = ""
   for (const byte of bytes) text += byte.toString(16).padStart(2, "0")
@@ -10,8 +12,14 @@ export const childTraceparent = (parent: string, random: (length: number) => Uin
   return `00-${trace}-${hex(random(8))}-${flags}`
 }
 
-/** Members for a logger's context; none without a trace. */
-export const traceIds = (traceparent: string | null): Readonly<Record<string, string>> => {
+/** Members for a logger's context: `trails_app_id`, `trails_app_name`, `trails_parent_id`, `trace_id`, `span_id`. */
+export const loggerContext = (envelope: Envelope): Readonly<Record<string, string>> => {
+  const { appId, appName, parentId, traceparent } = envelope
   const [, trace, span] = traceparent?.split("-") ?? []
-  return trace === undefined || span === undefined ? {} : { trace_id: trace, span_id: span }
+  return {
+    trails_app_id: appId,
+    trails_app_name: appName,
+    ...(parentId === null ? {} : { trails_parent_id: parentId }),
+    ...(trace === undefined || span === undefined ? {} : { trace_id: trace, span_id: span })
+  }
 }

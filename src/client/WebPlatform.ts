@@ -63,6 +63,7 @@ export const webPlatform: Platform = {
     executable: (globalThis as { navigator?: { userAgent?: string } }).navigator?.userAgent ?? "browser"
   }),
   connect,
+  askAgent: () => Promise.reject(new Error("there are no Unix sockets in a browser")),
   showsPings: false,
   wallClock: () => Date.now(),
   monotonic: () => performance.now(),

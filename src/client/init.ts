@@ -2,6 +2,7 @@ import { decodeEnvelope, encodeEnvelope, encodeInfo, type Envelope, isEnvelopePr
 import { fits, isPlain } from "../protocol/FieldReader.ts"
 import { isWeaker, STRONGEST } from "../protocol/Level.ts"
 import * as Limits from "../protocol/Limits.ts"
+import { claimInfo } from "./claimInfo.ts"
 import { Identity } from "./Identity.ts"
 import { idleNode } from "./IdleNode.ts"
 import { LinkPool } from "./LinkPool.ts"
@@ -10,13 +11,13 @@ import { warnBy } from "./warnBy.ts"
 import type { Platform } from "./Platform.ts"
 import type { InitOptions, TrailsNode } from "./TrailsNode.ts"
 
-const VARIABLE = "TRAILS_INFO"
 const SEED = 32
 
 /** The envelope's base64 as this process was given it; undefined when it was given none. */
-const infoOf = (platform: Platform, { info, root }: InitOptions): string | undefined => {
+const infoOf = async (platform: Platform, { info, resume, root }: InitOptions): Promise<string | undefined> => {
+  if (resume !== undefined) return resume.info
   if (info !== undefined) return info.trim()
-  if (root === undefined) return platform.environment(VARIABLE)?.trim()
+  if (root === undefined) return await claimInfo(platform)
   return encodeInfo(
     encodeEnvelope({
       ...root,
@@ -98,8 +99,8 @@ export const makeInit = (platform: Platform): ((options?: InitOptions) => Promis
 
   return async (options = {}) => {
     try {
-      const info = infoOf(platform, options)
-      if (info === undefined || info === "") return idleNode(`there is no ${VARIABLE}`, platform.newId)
+      const info = await infoOf(platform, options)
+      if (info === undefined || info === "") return idleNode("there is no TRAILS_INFO", platform.newId)
       const envelope = decodeEnvelope(info)
       if (isEnvelopeProblem(envelope)) return idleWarned(envelope.problem, options)
       const known = nodes.get(envelope.appId)

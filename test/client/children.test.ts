@@ -80,7 +80,7 @@ describe.each(MODES)("children, cryptography %s", (mode) => {
     const key = publicKeyOf(stage.asked(appId)!["child_pub_key"] as string)
     const signed = Buffer.from(`trails.v1.ticket\n${body}}`)
     expect(verify(null, signed, key, Buffer.from(ticket!, "base64"))).toBe(true)
-    expect(child.env).toEqual({ TRAILS_INFO: child.info })
+    expect(child.env).toEqual({ TRAILS_INFO: child.info, TRAILS_AGENT: "" })
 
     expect(stage.socket.of("declare")).toMatchObject([{ info: child.info, incarnation: 1 }])
     stage.socket.drop()
