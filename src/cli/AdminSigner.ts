@@ -8,7 +8,8 @@ import { CliError, EXIT } from "./CliError.ts"
 export interface AdminSigner {
   /** `ed25519:<base64>` */
   readonly publicKey: string
-  readonly headers: (method: string, url: URL) => SignatureHeaders
+  /** `body`: the text that is sent; empty when there is none. */
+  readonly headers: (method: string, url: URL, body: string) => SignatureHeaders
 }
 
 const MAKE = "A key file is PKCS8 PEM, or ed25519-seed:<base64 of 32 bytes>; TRAILS_ADMIN_KEY_FILE names another one."
@@ -39,11 +40,11 @@ export const readAdminKey = (path: string): AdminSigner => {
   }
   return {
     publicKey,
-    headers: (method, url) =>
+    headers: (method, url, body) =>
       signRequest(signer, {
         method,
         url,
-        body: new Uint8Array(),
+        body: Buffer.from(body),
         created: Math.floor(Date.now() / 1000),
         nonce: randomBytes(18).toString("base64")
       })

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { type AdminSigner, readAdminKey } from "./AdminSigner.ts"
 import { notTrailsd, readProblem, refused, unanswered } from "./ApiProblem.ts"
-import { type HttpAnswer, HttpFailure, httpGet } from "./HttpCall.ts"
+import { type HttpAnswer, httpCall, HttpFailure } from "./HttpCall.ts"
 import type { ServerPlace } from "./ServerPlace.ts"
 
 export interface ApiAnswer {
@@ -44,8 +44,17 @@ export class Api {
   async get(path: string, query: Readonly<Record<string, string>> = {}, call: ApiCall = {}): Promise<ApiAnswer> {
     const url = new URL(`${this.place.url}/api/v1/${path}`)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+    return await this.#call(url, call, null)
+  }
+
+  /** The same for a call that changes something; `body` is sent as JSON. It may be repeated: so must its meaning be. */
+  async post(path: string, body: object, call: ApiCall = {}): Promise<ApiAnswer> {
+    return await this.#call(new URL(`${this.place.url}/api/v1/${path}`), call, JSON.stringify(body))
+  }
+
+  async #call(url: URL, call: ApiCall, body: string | null): Promise<ApiAnswer> {
     for (let tries = 1; ; tries++) {
-      const answer = await this.#ask(url, call)
+      const answer = await this.#ask(url, call, body)
       if (answer.status < 400) return this.#decode(answer)
       const problem = readProblem(answer)
       if (problem === null) throw notTrailsd(this.place, `it answers ${answer.status} to ${url.pathname}`)
@@ -55,11 +64,15 @@ export class Api {
     }
   }
 
-  async #ask(url: URL, call: ApiCall): Promise<HttpAnswer> {
-    const signed = this.#signs ? this.signer()?.headers("GET", url) : undefined
+  async #ask(url: URL, call: ApiCall, body: string | null): Promise<HttpAnswer> {
+    const method = body === null ? "GET" : "POST"
+    const signed = this.#signs ? this.signer()?.headers(method, url, body ?? "") : undefined
+    const typed = body === null ? undefined : { "content-type": "application/json" }
     try {
-      return await httpGet(url, {
-        headers: { accept: "application/json", ...signed },
+      return await httpCall(url, {
+        method,
+        ...(body === null ? {} : { body }),
+        headers: { accept: "application/json", ...typed, ...signed },
         timeoutMs: call.timeoutMs ?? REQUEST_MS,
         signal: call.signal
       })

@@ -1,5 +1,13 @@
 /** Exit codes (sysexits.h where it has one); those of `wait` are in `WaitVerdict.ts`. */
-export const EXIT = { ok: 0, failed: 1, usage: 64, unavailable: 69, software: 70, forbidden: 77 } as const
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 64,
+  unavailable: 69,
+  software: 70,
+  cannotCreate: 73,
+  forbidden: 77
+} as const
 
 /** What a person did or met that ends the command: printed without a stack, then the remedy in a line of its own. */
 export class CliError extends Error {

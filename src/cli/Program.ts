@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { Command, CommanderError } from "commander"
 import { CliError, EXIT } from "./CliError.ts"
+import { runCommand } from "./commands/run.ts"
 import { subjectCommand } from "./commands/subject.ts"
 import { printable } from "./Printable.ts"
 
@@ -30,6 +31,7 @@ export const makeProgram = (): Command => {
       outputError: (text, write) => write(printable(text.trimEnd()).replace(/^error: /, "trails: ") + "\n")
     })
     .addHelpText("after", EPILOGUE)
+  runCommand(program)
   subjectCommand(program)
   return program
 }

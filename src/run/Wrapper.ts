@@ -1,0 +1,91 @@
+import { basename, delimiter, join } from "node:path"
+import { Agent } from "./Agent.ts"
+import { AgentDesk } from "./AgentDesk.ts"
+import { exitCodeOf } from "./CommandProcess.ts"
+import { type EndFacts, endPayload } from "./EndReport.ts"
+import { PrivateFolder } from "./PrivateFolder.ts"
+import type { RunIdentity } from "./RunIdentity.ts"
+import { type Delivery, RunNode } from "./RunNode.ts"
+import { WrappedCommand, type WrappedCommandOptions } from "./WrappedCommand.ts"
+
+export interface WrapperOptions extends Pick<
+  WrappedCommandOptions,
+  "command" | "foreground" | "graceMs" | "inherited" | "takesStderr" | "timeoutMs" | "warn"
+> {
+  readonly identity: RunIdentity
+  readonly environment: NodeJS.ProcessEnv
+  /** Folder of `trails` itself, for the command's PATH. */
+  readonly binFolder: string
+}
+
+/** A run that was timed out never looks like a success; the code is that of timeout(1). */
+const TIMED_OUT = 124
+
+const exitCode = ({ exit, timedOutAfterMs }: EndFacts): number => {
+  const code = exitCodeOf(exit)
+  return code === 0 && timedOutAfterMs !== null ? TIMED_OUT : code
+}
+
+/** What the command finds in its environment, besides what the wrapper found in its own. */
+const environmentOf = (options: WrapperOptions, desk: AgentDesk, socket: string): NodeJS.ProcessEnv => {
+  const { binFolder, environment, identity } = options
+  const { TRAILS_INHERITED_FDS: _, ...others } = environment
+  const { traceparent } = identity.home
+  return {
+    ...others,
+    TRAILS_INFO: desk.commandInfo,
+    TRAILS_AGENT: socket,
+    PATH: [binFolder, environment["PATH"]].filter(Boolean).join(delimiter),
+    ...(traceparent === null ? {} : { TRACEPARENT: traceparent })
+  }
+}
+
+const TROUBLE: Partial<Record<Delivery, string>> = {
+  never: "nothing of it was reported",
+  inherited: "its end is not delivered yet; a process in the background tries for 10 minutes"
+}
+
+/**
+ * One run: a command, and the node that tells of it. The command is started before anything is known of the server, and its
+ * exit code is the run's, whatever becomes of the report. Resolves when all that can be done about that is done; throws
+ * `NoFolder`, and what hinders a process from being started.
+ */
+export const runWrapped = async (options: WrapperOptions): Promise<number> => {
+  const { command, graceMs, identity, warn } = options
+  const folder = new PrivateFolder(identity.appId)
+  try {
+    let isCancelled = false
+    let wrapped: WrappedCommand | null = null
+    const node = new RunNode({
+      identity,
+      executable: command[0]!,
+      warn,
+      onCancel: async ({ graceMs: asked }) => {
+        isCancelled = true
+        await wrapped?.stop(Math.min(asked, graceMs))
+        return wrapped === null ? null : endPayload(await wrapped.ended, null).payload
+      }
+    })
+    const desk = new AgentDesk(identity, node, basename(command[0]!))
+    // The socket has the run's id as its name (RunIdentity.ts).
+    const socket = join(folder.path, identity.appId)
+    const agent = await Agent.listen(socket, (request) => desk.answer(request))
+    wrapped = await WrappedCommand.start({
+      ...options,
+      environment: environmentOf(options, desk, socket),
+      folder,
+      onStatus: (status) => void node.status(status)
+    })
+    node.begin(wrapped.pid)
+    const facts = await wrapped.ended
+    desk.close()
+    agent.close()
+    const delivery = await (isCancelled ? node.end(null) : node.end(endPayload(facts, desk.said)))
+    await wrapped.flush()
+    const trouble = TROUBLE[delivery]
+    if (trouble !== undefined) warn(`${identity.name}: ${trouble} (${node.problem})`)
+    return exitCode(facts)
+  } finally {
+    folder.remove()
+  }
+}
