@@ -17,8 +17,7 @@ interface Pending {
 export type SpawnWorker = (folder: string | null) => Worker
 
 export const spawnWorker: SpawnWorker = (folder) => {
-  const script = import.meta.url.endsWith(".ts") ? "./PgliteWorker.ts" : "./PgliteWorker.js"
-  const worker = new Worker(new URL(script, import.meta.url), {
+  const worker = new Worker(new URL("./PgliteWorker.ts", import.meta.url), {
     name: "pglite",
     workerData: { folder },
     // The command line of trailsd is not the worker's, and PGlite's own notices are not for its screen.
