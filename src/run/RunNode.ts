@@ -157,7 +157,8 @@ export class RunNode {
   }
 
   #onFailure(error: Error): void {
-    this.#lastFailure = error.message
+    // That it was called off says nothing.
+    if (!this.#off.signal.aborted) this.#lastFailure = error.message
     this.#fail()
   }
 }

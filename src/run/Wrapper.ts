@@ -53,6 +53,8 @@ const TROUBLE: Partial<Record<Delivery, string>> = {
 export const runWrapped = async (options: WrapperOptions): Promise<number> => {
   const { command, graceMs, identity, warn } = options
   const folder = new PrivateFolder(identity.appId)
+  // The client and the socket keep no process alive.
+  const alive = setInterval(() => {}, 2 ** 30)
   try {
     let isCancelled = false
     let wrapped: WrappedCommand | null = null
@@ -86,6 +88,7 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
     if (trouble !== undefined) warn(`${identity.name}: ${trouble} (${node.problem})`)
     return exitCode(facts)
   } finally {
+    clearInterval(alive)
     folder.remove()
   }
 }
