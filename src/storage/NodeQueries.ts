@@ -23,6 +23,14 @@ export interface AppFilter {
   readonly name?: string
 }
 
+/** What a node was born with. */
+export interface StoredBirth {
+  /** Its envelope as JSON text, verbatim; null when it came without one. */
+  readonly envelope: string | null
+  /** As it is now. */
+  readonly status: NodeState
+}
+
 /** Read side for REST and people; may run on DATABASE_READ_URL later. Rows are those of the views of PROTOCOL §12. */
 export class NodeQueries extends Context.Service<
   NodeQueries,
@@ -33,5 +41,6 @@ export class NodeQueries extends Context.Service<
     /** By the node's counter n. Bounded in bytes too: fewer than `limit` rows do not mean the end; none do. */
     readonly log: (appId: string, afterN: number, limit: number) => Effect.Effect<ReadonlyArray<LogRow>, StoreError>
     readonly crashes: (page: Page) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+    readonly birth: (appId: string) => Effect.Effect<StoredBirth | null, StoreError>
   }
 >()("trails/storage/NodeQueries") {}

@@ -1,9 +1,9 @@
 import { Effect, Layer } from "effect"
 import { Database } from "./Database.ts"
 import type { LogRow } from "./LogRow.ts"
-import { NodeQueries, type Page } from "./NodeQueries.ts"
+import { NodeQueries, type Page, type StoredBirth } from "./NodeQueries.ts"
 import { pgText } from "./PgText.ts"
-import { childApps, listApps, listCrashes, oneApp } from "./sql/apps.ts"
+import { birthOfApp, childApps, listApps, listCrashes, oneApp } from "./sql/apps.ts"
 import { nodeLog } from "./sql/readLog.ts"
 
 const LARGEST_PAGE = 1000
@@ -34,7 +34,12 @@ export const layer: Layer.Layer<NodeQueries, never, Database> = Layer.effect(
           database.query(nodeLog, [appId, afterN, limitOf(limit)]),
           (rows) => rows as ReadonlyArray<unknown> as ReadonlyArray<LogRow>
         ),
-      crashes: (page) => database.query(listCrashes, [page.after, limitOf(page.limit)])
+      crashes: (page) => database.query(listCrashes, [page.after, limitOf(page.limit)]),
+      birth: (appId) =>
+        Effect.map(
+          database.query(birthOfApp, [appId]),
+          (rows) => (rows[0] as unknown as StoredBirth | undefined) ?? null
+        )
     }
   })
 )

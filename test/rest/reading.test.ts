@@ -57,6 +57,29 @@ describe("health", () => {
   })
 })
 
+describe("GET /api/v1/server", () => {
+  it("tells anybody whom they talk to", async () => {
+    const { body, status } = await rest.send("GET", "/api/v1/server")
+    assert.closeTo(body.serverTime, Date.now(), 10_000)
+    assert.deepStrictEqual(
+      [status, { ...body, serverTime: 0, instance: "i" }],
+      [
+        200,
+        {
+          version: "1.2.3",
+          instance: "i",
+          level: "open",
+          admission: "open",
+          serverPubKey: rest.backstage.server.publicKey,
+          serverTime: 0,
+          endpoint: `ws://${rest.authority}/ws`,
+          storage: "embedded"
+        }
+      ]
+    )
+  })
+})
+
 describe("GET /api/v1/apps", () => {
   it("gives rows and no next page when there is none", async () => {
     rest.backstage.rows = [{ app_id: ID, app_name: "a" }]

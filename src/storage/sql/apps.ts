@@ -34,3 +34,13 @@ select * from public.crashes
 where id < coalesce($1::int8, 9223372036854775807)
 order by id desc limit $2::int4`
 }
+
+/** $1 id. */
+export const birthOfApp: Statement = {
+  name: "apps.birth",
+  text: `
+select d.envelope, s.status
+from public.node_status s
+join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day
+where s.app_id = $1::uuid`
+}
