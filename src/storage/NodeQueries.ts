@@ -21,6 +21,10 @@ export interface AppFilter {
   /** Only roots. */
   readonly roots?: boolean
   readonly name?: string
+  /** Ids that begin so: 1 to 32 lower-case hexadecimal digits. */
+  readonly prefix?: string
+  /** Together with `roots` alone: the latest first. Absent: by id. */
+  readonly newest?: true
 }
 
 /** What a node was born with. */

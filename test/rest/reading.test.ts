@@ -101,11 +101,17 @@ describe("GET /api/v1/apps", () => {
     await rest.send("GET", `/api/v1/apps?status=running&namespace=etl&parent=${ID.toUpperCase()}&name=a%20b`)
     await rest.send("GET", "/api/v1/apps?roots=true")
     await rest.send("GET", "/api/v1/apps?roots=false")
+    await rest.send("GET", "/api/v1/apps?prefix=0B9C8F3E-3f6e-4&roots=true&order=newest")
+    await rest.send("GET", `/api/v1/apps?prefix=${ID}`)
+    await rest.send("GET", `/api/v1/apps?prefix=${ID.replaceAll("-", "")}`)
     const page = { limit: 101, after: null }
     assert.deepStrictEqual(rest.backstage.calls, [
       ["apps", { status: "running", namespace: "etl", parentId: ID, name: "a b" }, page],
       ["apps", { roots: true }, page],
-      ["apps", {}, page]
+      ["apps", {}, page],
+      ["apps", { prefix: "0b9c8f3e3f6e4", roots: true, newest: true }, page],
+      ["apps", { prefix: ID.replaceAll("-", "") }, page],
+      ["apps", { prefix: ID.replaceAll("-", "") }, page]
     ])
   })
 
@@ -124,6 +130,14 @@ describe("GET /api/v1/apps", () => {
     ["?parent=me", "bad_parameter", "UUID"],
     ["?roots=yes", "bad_parameter", "true or false"],
     [`?roots=true&parent=${ID}`, "bad_parameter", "either"],
+    ["?prefix=0b9", "bad_parameter", "4 to 32"],
+    ["?prefix=0b9c8f3g", "bad_parameter", "hexadecimal"],
+    ["?prefix=0b9c-8f3e", "bad_parameter", "hexadecimal"],
+    ["?prefix=0b9c8f3e-3f6e4", "bad_parameter", "hexadecimal"],
+    [`?prefix=${ID}0`, "bad_parameter", "hexadecimal"],
+    ["?prefix=", "bad_parameter", "hexadecimal"],
+    ["?roots=true&order=oldest", "bad_parameter", "newest"],
+    ["?order=newest", "bad_parameter", "roots=true"],
     ["?limit=0", "bad_parameter", "from 1 to 500"],
     ["?limit=501", "bad_parameter", "from 1 to 500"],
     ["?limit=1e2", "bad_parameter", "from 1 to 500"],
