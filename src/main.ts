@@ -164,7 +164,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   )
 
   const serving = Effect.gen(function* () {
-    front.listener = yield* makeRestHandler({ newId: randomUUID }).pipe(
+    front.listener = yield* makeRestHandler({ newId: randomUUID, version }).pipe(
       Effect.provideService(Readiness, {
         problems: () => readinessProblems(health, lease, storage, [base, writers, actors, watchers])
       })
@@ -175,6 +175,8 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
       const warning = yield* advertise(port, {
         endpoint: endpointUrl(settings, port),
         url: localUrl(settings, port),
+        level: settings.minLevel,
+        serverPubKey: (yield* ServerKey).publicKey,
         adminKeyFile: generatedFile,
         pid: process.pid
       })

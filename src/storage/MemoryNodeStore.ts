@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
+import { isEnded } from "../protocol/Ended.ts"
 import { startDay } from "../protocol/StartDay.ts"
-import { MemoryTables, step } from "./MemoryTables.ts"
+import { type MemoryNode, MemoryTables, step } from "./MemoryTables.ts"
 import type { NodeRow } from "./NodeRow.ts"
 import {
   type Birth,
@@ -27,6 +28,13 @@ const write = (tables: Tables, write: NodeWrite, now: number): WriteOutcome => {
     if (row.writeId === write.writeId) return { _tag: "Committed" }
     return { _tag: "Missed", exists: true, epoch: row.epoch, n: row.n }
   }
+  const { session, status } = write.hot
+  if (session !== null && session !== row.session) node.connectedAt = now
+  if (session !== null) node.disconnectedAt = null
+  else if (row.session !== null) node.disconnectedAt = now
+  if (!isEnded(status)) node.endedAt = null
+  else if (status !== row.status) node.endedAt = now
+  node.snapshot = write.snapshot?.payload ?? node.snapshot
   node.row = {
     ...row,
     ...write.hot,
@@ -72,7 +80,16 @@ const bear = (
     pubKey: birth.identity?.pubKey ?? null,
     outcome: birth.outcome
   }
-  const node = { row, keys: [] }
+  const node: MemoryNode = {
+    row,
+    keys: [],
+    snapshot: null,
+    processInfo: null,
+    createdAt: now,
+    connectedAt: birth.hot.session === null ? null : now,
+    disconnectedAt: null,
+    endedAt: isEnded(birth.hot.status) ? now : null
+  }
   tables.nodes.set(request.appId, node)
   if (birth.identity !== undefined) tables.bind(node, birth.identity, now)
   tables.appendLog(row, 0, birth.rows, now)

@@ -1,4 +1,5 @@
 import { Clock, Context, Effect, Layer } from "effect"
+import type { ProcessInfo } from "../protocol/Frames.ts"
 import type { AuditEntry } from "./AuditLog.ts"
 import type { LogEntry, LogRow } from "./LogRow.ts"
 import type { Identity, NodeRow } from "./NodeRow.ts"
@@ -15,8 +16,16 @@ export interface MemoryLease {
   cursor: number
 }
 
-interface MemoryNode {
+/** Times are epoch milliseconds. */
+export interface MemoryNode {
   row: Omit<NodeRow, "readAt">
+  /** The latest Status payload. */
+  snapshot: string | null
+  processInfo: ProcessInfo | null
+  readonly createdAt: number
+  connectedAt: number | null
+  disconnectedAt: number | null
+  endedAt: number | null
   readonly keys: Array<BoundKey & { readonly incarnation: number }>
 }
 
@@ -62,6 +71,7 @@ class Tables {
   }
 
   bind(node: MemoryNode, identity: Identity, now: number): void {
+    node.processInfo = identity.processInfo
     const last = node.keys.at(-1)
     if (last !== undefined && last.to === null) node.keys[node.keys.length - 1] = { ...last, to: now }
     node.keys.push({ incarnation: identity.incarnation, pubKey: identity.pubKey, from: now, to: null })

@@ -21,6 +21,18 @@ export interface AppFilter {
   /** Only roots. */
   readonly roots?: boolean
   readonly name?: string
+  /** Ids that begin so: 1 to 32 lower-case hexadecimal digits. */
+  readonly prefix?: string
+  /** Together with `roots` alone: the latest first. Absent: by id. */
+  readonly newest?: true
+}
+
+/** What a node was born with. */
+export interface StoredBirth {
+  /** Its envelope as JSON text, verbatim; null when it came without one. */
+  readonly envelope: string | null
+  /** As it is now. */
+  readonly status: NodeState
 }
 
 /** Read side for REST and people; may run on DATABASE_READ_URL later. Rows are those of the views of PROTOCOL §12. */
@@ -33,5 +45,6 @@ export class NodeQueries extends Context.Service<
     /** By the node's counter n. Bounded in bytes too: fewer than `limit` rows do not mean the end; none do. */
     readonly log: (appId: string, afterN: number, limit: number) => Effect.Effect<ReadonlyArray<LogRow>, StoreError>
     readonly crashes: (page: Page) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+    readonly birth: (appId: string) => Effect.Effect<StoredBirth | null, StoreError>
   }
 >()("trails/storage/NodeQueries") {}

@@ -10,11 +10,13 @@ import * as PgNodeQueries from "./PgNodeQueries.ts"
 import * as PgNodeStore from "./PgNodeStore.ts"
 import * as PgReplicaStore from "./PgReplicaStore.ts"
 import * as PgTreeLog from "./PgTreeLog.ts"
+import * as PgTreeQueries from "./PgTreeQueries.ts"
 import type { ReplicaStore } from "./ReplicaStore.ts"
 import type { StoreError } from "./StoreError.ts"
 import type { TreeLog } from "./TreeLog.ts"
+import type { TreeQueries } from "./TreeQueries.ts"
 
-export type Stores = NodeStore | NodeQueries | TreeLog | ReplicaStore | AuditLog | Partitions
+export type Stores = NodeStore | NodeQueries | TreeLog | TreeQueries | ReplicaStore | AuditLog | Partitions
 
 const prepared = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -30,6 +32,7 @@ export const layer: Layer.Layer<Stores, StoreError | MigrationError, Database> =
       PgNodeStore.layer,
       PgNodeQueries.layer,
       PgTreeLog.layer,
+      PgTreeQueries.layer,
       PgReplicaStore.layer,
       PgAuditLog.layer,
       Partitions.layer

@@ -16,10 +16,13 @@ import { badRequest, Problem, storeProblem } from "./rest/Problem.ts"
 import { parseJson, readBody } from "./rest/RequestBody.ts"
 import { rootRoutes } from "./rest/RootRoutes.ts"
 import { matchRoute, readQuery, type Reply } from "./rest/Route.ts"
+import { serverRoutes } from "./rest/ServerRoutes.ts"
 
 export interface RestOptions {
   /** Makes the ids of new roots: UUID version 4. */
   readonly newId: () => string
+  /** Of this program. */
+  readonly version: string
 }
 
 type Requirements = ActorSystem | AdminKey | AuditLog | NodeQueries | Readiness | ServerKey | Settings | Telemetry
@@ -35,6 +38,7 @@ export const makeRestHandler: (
   const access = yield* makeAccess
   const routes = [
     ...(yield* healthRoutes),
+    ...(yield* serverRoutes(options.version)),
     ...(yield* appRoutes),
     ...(yield* rootRoutes(options.newId)),
     ...(yield* childRoutes)

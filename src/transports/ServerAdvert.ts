@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
+import type { Level } from "../protocol/Frames.ts"
 
 /** What the command line of the same user needs to find and to command this server. */
 export interface Advert {
@@ -9,6 +10,10 @@ export interface Advert {
   readonly endpoint: string
   /** Base of the REST API, e.g. `http://127.0.0.1:8443`. */
   readonly url: string
+  /** The minimum level. */
+  readonly level: Level
+  /** `ed25519:` + base64: what clients pin. */
+  readonly serverPubKey: string
   /** Absolute path of the administrator's private key. */
   readonly adminKeyFile: string
   readonly pid: number

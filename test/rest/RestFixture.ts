@@ -14,7 +14,7 @@ import { type Environment, loadSettings } from "../../src/SettingsConfig.ts"
 import { type AuditEntry, AuditLog } from "../../src/storage/AuditLog.ts"
 import type { Row } from "../../src/storage/Database.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
-import { type AppFilter, NodeQueries, type Page } from "../../src/storage/NodeQueries.ts"
+import { type AppFilter, NodeQueries, type Page, type StoredBirth } from "../../src/storage/NodeQueries.ts"
 import type { StoreError } from "../../src/storage/StoreError.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { AdminKey } from "../../src/transports/AdminKey.ts"
@@ -46,6 +46,7 @@ export class Backstage {
   readonly told: Array<readonly [string, NodeMessage]> = []
   rows: ReadonlyArray<Row> = []
   log: ReadonlyArray<LogRow> = []
+  readonly births = new Map<string, StoredBirth>()
   problems: ReadonlyArray<string> = []
   storeError: StoreError | null = null
   mailboxFull = false
@@ -74,6 +75,7 @@ export class Backstage {
       app: (appId) => this.#stored(() => this.rows.find((row) => row["app_id"] === appId) ?? null),
       children: (appId, page) => this.#rows(["children", appId, page], page.limit),
       crashes: (page) => this.#rows(["crashes", page], page.limit),
+      birth: (appId) => this.#stored(() => this.births.get(appId) ?? null),
       log: (appId, afterN, limit) =>
         this.#stored(() => {
           this.calls.push(["log", appId, { afterN, limit }])
@@ -99,6 +101,7 @@ export class Backstage {
   reset(): void {
     this.rows = []
     this.log = []
+    this.births.clear()
     this.problems = []
     this.storeError = null
     this.mailboxFull = false
@@ -154,7 +157,10 @@ export class RestFixture {
     const layer = Layer.mergeAll(backstage.layer, Layer.succeed(Settings, settings), Logger.layer([]))
     const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
     const handler = await Effect.runPromise(
-      makeRestHandler({ newId: randomUUID }).pipe(Effect.provideContext(context), Scope.provide(scope))
+      makeRestHandler({ newId: randomUUID, version: "1.2.3" }).pipe(
+        Effect.provideContext(context),
+        Scope.provide(scope)
+      )
     )
     const server = Http.createServer(handler)
     await new Promise<void>((resolve) => server.listen(0, host, resolve))

@@ -178,6 +178,7 @@ describe("who may call without a signature", () => {
     refused(await signed.post("/api/v1/children", {}), 401, "signature_missing")
     refused(await signed.send("DELETE", `/api/v1/children/${ID}`), 401, "signature_missing")
     assert.strictEqual((await signed.send("GET", "/readyz")).status, 200)
+    assert.strictEqual((await signed.send("GET", "/api/v1/server")).body.level, "signed")
     assert.lengthOf(signed.backstage.told, 0)
     await signed.stop()
   })

@@ -1,11 +1,12 @@
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import { nodeEd25519 } from "../../src/actors/Ed25519.ts"
 import { decodeEnvelope, encodeEnvelope, encodeInfo, type Envelope } from "../../src/protocol/Envelope.ts"
-import type { ErrorCode } from "../../src/protocol/Frames.ts"
+import type { ErrorCode, NodeState } from "../../src/protocol/Frames.ts"
 import { verifyTicket } from "../../src/protocol/Ticket.ts"
 import { MAX_BODY } from "../../src/transports/rest/RequestBody.ts"
-import { type Answer, ID, OTHER, refused, RestFixture } from "./RestFixture.ts"
+import { type Answer, ID, OTHER, refused, RestFixture, signingKey } from "./RestFixture.ts"
 
+const CHILD_KEY = signingKey().publicKey
 let rest: RestFixture
 beforeAll(async () => {
   rest = await RestFixture.start()
@@ -75,12 +76,64 @@ describe("POST /api/v1/roots", () => {
     assert.notStrictEqual((await made({ appName: "a" })).envelope.appId, (await made({ appName: "a" })).envelope.appId)
   })
 
+  describe("with an id of the caller's choosing", () => {
+    const body = { appName: "a", appId: ID, childKey: CHILD_KEY, tags: { n: 1 } }
+    /** The node is there from now on, with this envelope. */
+    const store = ({ json }: Envelope, status: NodeState = "scheduled") => {
+      rest.backstage.births.set(ID, { envelope: json, status })
+      rest.backstage.answer = () => ({
+        _tag: "Rejected",
+        error: { type: "error", code: "registration_failed", message: "exists", retryable: false }
+      })
+    }
+
+    it("that is the root's", async () => {
+      const { answer, envelope } = await made({ ...body, appId: ID.toUpperCase() })
+      assert.deepStrictEqual([answer.body.appId, envelope.appId, answer.body.created], [ID, ID, true])
+    })
+
+    it("the same request again gets the stored envelope, from wherever it comes", async () => {
+      const { answer, envelope } = await made(body)
+      store(envelope)
+      const headers = { host: `localhost:${rest.port}`, "content-type": "application/json" }
+      const again = await rest.send("POST", "/api/v1/roots", { body: JSON.stringify(body), headers })
+      assert.deepStrictEqual([again.status, again.body], [200, { ...answer.body, created: false }])
+      assert.strictEqual(again.body.serverEp, `ws://${rest.authority}/ws`)
+    })
+
+    for (const [name, change] of [
+      ["another name", { appName: "b" }],
+      ["another key", { childKey: undefined }],
+      ["other tags", { tags: { n: 2 } }],
+      ["another deadline", { startDeadline: 5 }]
+    ] as const) {
+      it(`the same id with ${name} → 409 exists`, async () => {
+        store((await made(body)).envelope)
+        refused(await rest.post("/api/v1/roots", { ...body, ...change }), 409, "exists", "fresh UUID")
+      })
+    }
+
+    it("a node that has ended, or that was not made here → 409 exists", async () => {
+      store((await made(body)).envelope, "start_failed")
+      refused(await rest.post("/api/v1/roots", body), 409, "exists", "start_failed")
+      rest.backstage.births.set(ID, { envelope: null, status: "running" })
+      refused(await rest.post("/api/v1/roots", body), 409, "exists", "not made here")
+    })
+
+    it("a refusal for another reason stays what it is", async () => {
+      store((await made(body)).envelope)
+      rest.backstage.births.clear()
+      refused(await rest.post("/api/v1/roots", body), 409, "registration_failed")
+    })
+  })
+
   const bad: ReadonlyArray<readonly [string, unknown, number, string, string]> = [
     ["no appName", {}, 400, "bad_member", "appName"],
     ["an appName that is no string", { appName: 5 }, 400, "bad_member", "appName"],
     ["an appName that is too long", { appName: "x".repeat(300) }, 400, "bad_member", "appName"],
     ["a mistyped member", { appName: "a", namspace: "x" }, 400, "unknown_member", "did you mean namespace?"],
-    ["an id of its own choosing", { appName: "a", appId: ID }, 400, "unknown_member", "appId"],
+    ["an id that is none", { appName: "a", appId: "me" }, 400, "bad_member", "UUID"],
+    ["an id that is no string", { appName: "a", appId: [ID] }, 400, "bad_member", "UUID"],
     ["a level that there is not", { appName: "a", secLevel: "secret" }, 400, "bad_member", "secLevel"],
     ["a level that is not there yet", { appName: "a", secLevel: "encrypted" }, 403, "level_too_weak", "yet"],
     ["the strongest level, not there yet", { appName: "a", secLevel: "full" }, 403, "level_too_weak", "yet"],

@@ -57,6 +57,29 @@ describe("health", () => {
   })
 })
 
+describe("GET /api/v1/server", () => {
+  it("tells anybody whom they talk to", async () => {
+    const { body, status } = await rest.send("GET", "/api/v1/server")
+    assert.closeTo(body.serverTime, Date.now(), 10_000)
+    assert.deepStrictEqual(
+      [status, { ...body, serverTime: 0, instance: "i" }],
+      [
+        200,
+        {
+          version: "1.2.3",
+          instance: "i",
+          level: "open",
+          admission: "open",
+          serverPubKey: rest.backstage.server.publicKey,
+          serverTime: 0,
+          endpoint: `ws://${rest.authority}/ws`,
+          storage: "embedded"
+        }
+      ]
+    )
+  })
+})
+
 describe("GET /api/v1/apps", () => {
   it("gives rows and no next page when there is none", async () => {
     rest.backstage.rows = [{ app_id: ID, app_name: "a" }]
@@ -78,11 +101,17 @@ describe("GET /api/v1/apps", () => {
     await rest.send("GET", `/api/v1/apps?status=running&namespace=etl&parent=${ID.toUpperCase()}&name=a%20b`)
     await rest.send("GET", "/api/v1/apps?roots=true")
     await rest.send("GET", "/api/v1/apps?roots=false")
+    await rest.send("GET", "/api/v1/apps?prefix=0B9C8F3E-3f6e-4&roots=true&order=newest")
+    await rest.send("GET", `/api/v1/apps?prefix=${ID}`)
+    await rest.send("GET", `/api/v1/apps?prefix=${ID.replaceAll("-", "")}`)
     const page = { limit: 101, after: null }
     assert.deepStrictEqual(rest.backstage.calls, [
       ["apps", { status: "running", namespace: "etl", parentId: ID, name: "a b" }, page],
       ["apps", { roots: true }, page],
-      ["apps", {}, page]
+      ["apps", {}, page],
+      ["apps", { prefix: "0b9c8f3e3f6e4", roots: true, newest: true }, page],
+      ["apps", { prefix: ID.replaceAll("-", "") }, page],
+      ["apps", { prefix: ID.replaceAll("-", "") }, page]
     ])
   })
 
@@ -101,6 +130,14 @@ describe("GET /api/v1/apps", () => {
     ["?parent=me", "bad_parameter", "UUID"],
     ["?roots=yes", "bad_parameter", "true or false"],
     [`?roots=true&parent=${ID}`, "bad_parameter", "either"],
+    ["?prefix=0b9", "bad_parameter", "4 to 32"],
+    ["?prefix=0b9c8f3g", "bad_parameter", "hexadecimal"],
+    ["?prefix=0b9c-8f3e", "bad_parameter", "hexadecimal"],
+    ["?prefix=0b9c8f3e-3f6e4", "bad_parameter", "hexadecimal"],
+    [`?prefix=${ID}0`, "bad_parameter", "hexadecimal"],
+    ["?prefix=", "bad_parameter", "hexadecimal"],
+    ["?roots=true&order=oldest", "bad_parameter", "newest"],
+    ["?order=newest", "bad_parameter", "roots=true"],
     ["?limit=0", "bad_parameter", "from 1 to 500"],
     ["?limit=501", "bad_parameter", "from 1 to 500"],
     ["?limit=1e2", "bad_parameter", "from 1 to 500"],

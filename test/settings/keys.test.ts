@@ -97,9 +97,11 @@ describe("~/.trails/servers", () => {
   const advert = {
     endpoint: "ws://127.0.0.1:9/ws",
     url: "http://127.0.0.1:9",
+    level: "open",
+    serverPubKey: "ed25519:AA",
     adminKeyFile: "/k.pem",
     pid: process.pid
-  }
+  } as const
   const path = join(folder, ".trails/servers/9.json")
 
   it.effect("is written 0600 and gone after a clean stop", () =>

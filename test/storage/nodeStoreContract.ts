@@ -3,6 +3,7 @@ import { appends } from "./contract/appends.ts"
 import { births } from "./contract/births.ts"
 import { exactBytes } from "./contract/exactBytes.ts"
 import { readers } from "./contract/readers.ts"
+import { treeQueries } from "./contract/treeQueries.ts"
 import { treeRows } from "./contract/treeRows.ts"
 import { Stage, type StoreUnderTest } from "./contract/Stage.ts"
 
@@ -15,5 +16,6 @@ export const nodeStoreContract = (name: string, open: () => Promise<StoreUnderTe
     exactBytes(stage)
     readers(stage)
     treeRows(stage)
+    treeQueries(stage)
   })
 }

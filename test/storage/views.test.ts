@@ -102,6 +102,52 @@ it("apps by filter and page", async () => {
   expect(await storage.runPromise(queries.app("00000000-0000-4000-8000-000000000000"))).toBeNull()
 })
 
+it("apps by the beginning of their ids", async () => {
+  const name = "prefixed"
+  const digits = (end: string) => `feed0123-4567-4000-8000-${end.padStart(12, "0")}`
+  for (const id of ["1", "2", "ff"]) {
+    await storage.runPromise(store.birth(requestOf(birthOf({ appName: name }), { appId: digits(id) })))
+  }
+  const ids = async (filter: Parameters<typeof queries.apps>[0]) =>
+    (await storage.runPromise(queries.apps(filter, { limit: 10, after: null }))).map((row) => row["app_id"])
+  const hex = (id: string) => digits(id).replaceAll("-", "")
+  expect(await ids({ prefix: "feed01234" })).toEqual([digits("1"), digits("2"), digits("ff")])
+  expect(await ids({ prefix: hex("ff").slice(0, 31) })).toEqual([digits("ff")])
+  expect(await ids({ prefix: hex("2"), name })).toEqual([digits("2")])
+  expect(await ids({ prefix: hex("2"), name: "another" })).toEqual([])
+  expect(await ids({ prefix: "feed01235" })).toEqual([])
+  expect(await ids({ prefix: "feed01234", roots: true, newest: true })).toEqual([
+    digits("ff"),
+    digits("2"),
+    digits("1")
+  ])
+})
+
+it("roots, newest first, by page and filter", async () => {
+  const [first, second, third] = [
+    await bear(null, { appName: "n" }),
+    await bear(null, { appName: "n" }),
+    await bear(null)
+  ]
+  const newest = async (filter: Parameters<typeof queries.apps>[0], limit: number, after: string | null = null) =>
+    (await storage.runPromise(queries.apps({ ...filter, roots: true, newest: true }, { limit, after }))).map(
+      (row) => row["app_id"]
+    )
+  expect(await newest({}, 2)).toEqual([third, second])
+  expect(await newest({}, 1, second)).toEqual([first])
+  expect(await newest({ name: "n" }, 10)).toEqual([second, first])
+  expect(await newest({ name: "n", status: "done" }, 10)).toEqual([])
+  const all = await newest({}, 1000)
+  expect(all).toContain(parent)
+  expect(all).not.toContain(child)
+})
+
+it("what a node was born with", async () => {
+  const appId = await bear(null, { envelope: '{"v":1}' })
+  expect(await storage.runPromise(queries.birth(appId))).toEqual({ envelope: '{"v":1}', status: "connected" })
+  expect(await storage.runPromise(queries.birth("00000000-0000-4000-8000-000000000000"))).toBeNull()
+})
+
 it("children, log and crashes by page", async () => {
   const page = { limit: 10, after: null }
   expect((await storage.runPromise(queries.children(parent, page))).map((row) => row["app_id"])).toEqual([child])

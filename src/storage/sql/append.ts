@@ -1,4 +1,5 @@
 import type { Statement } from "../Database.ts"
+import { ENDED_STATES } from "./endedStates.ts"
 import { LOG_TURN } from "./locks.ts"
 import { insertLog, LOG_RECORD } from "./logEntries.ts"
 
@@ -39,6 +40,8 @@ with w as materialized (
     disconnected_at = case when w.session is not null then null
       when s.session is not null then now() else s.disconnected_at end,
     updated_at = now(),
+    ended_at = case when w.status not in (${ENDED_STATES}) then null
+      when w.status = s.status then s.ended_at else now() end,
     snapshot_seq = coalesce(w.snapshot_seq, s.snapshot_seq),
     snapshot = coalesce(w.snapshot, s.snapshot),
     outcome = case when w.judged then w.outcome else s.outcome end

@@ -1,6 +1,9 @@
 import type { Statement } from "../Database.ts"
 
-/** $1 status, $2 namespace, $3 parent, $4 roots only, $5 name: null = any. $6 id to start after, $7 limit. */
+/**
+ * $1 status, $2 namespace, $3 parent, $4 roots only, $5 name: null = any. $6 id to start after, $7 limit; $8, $9: least
+ * and greatest id, null = none. They are compared without an `or`, so that a plan for any of them walks a range of keys.
+ */
 export const listApps: Statement = {
   name: "apps.list",
   text: `
@@ -11,7 +14,30 @@ where ($1::text is null or status = $1::text)
   and (not $4::boolean or parent_id is null)
   and ($5::text is null or app_name = $5::text)
   and ($6::uuid is null or app_id > $6::uuid)
+  and app_id >= coalesce($8::uuid, '00000000-0000-0000-0000-000000000000')
+  and app_id <= coalesce($9::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 order by app_id limit $7::int4`
+}
+
+/**
+ * $1 status, $2 namespace, $3 name: null = any. $4 id to start after, $5 limit; $6, $7: least and greatest id. Roots,
+ * newest first: backwards over `node_tree_birth`.
+ */
+export const newestRoots: Statement = {
+  name: "apps.newest",
+  text: `
+select a.*
+from public.node_tree t join public.apps a on a.app_id = t.app_id
+where t.parent_id is null
+  and ($1::text is null or a.status = $1::text)
+  and ($2::text is null or a.namespace = $2::text)
+  and ($3::text is null or a.app_name = $3::text)
+  and t.app_id between coalesce($6::uuid, '00000000-0000-0000-0000-000000000000')
+    and coalesce($7::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  and (t.valid_from, t.app_id) < (
+    coalesce((select c.valid_from from public.node_tree c where c.app_id = $4::uuid), 'infinity'),
+    coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+order by t.parent_id desc, t.valid_from desc, t.app_id desc limit $5::int4`
 }
 
 /** $1 id. */
@@ -33,4 +59,14 @@ export const listCrashes: Statement = {
 select * from public.crashes
 where id < coalesce($1::int8, 9223372036854775807)
 order by id desc limit $2::int4`
+}
+
+/** $1 id. */
+export const birthOfApp: Statement = {
+  name: "apps.birth",
+  text: `
+select d.envelope, s.status
+from public.node_status s
+join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day
+where s.app_id = $1::uuid`
 }

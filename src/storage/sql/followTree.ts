@@ -42,14 +42,16 @@ export const followChildren: Statement = {
   text: text("parents as (select $1::uuid as app_id)")
 }
 
-/** Leaves have no children whose rows could be read: most of a tree's nodes are dropped by one probe each. */
-export const followSubtree: Statement = {
-  name: "log.subtree",
-  text: text(`parents(app_id) as (
+/**
+ * $1 and those below it that are parents. Leaves have no children whose rows could be read: most of a tree's nodes are
+ * dropped by one probe each.
+ */
+export const INNER_NODES = `parents(app_id) as (
   select $1::uuid
   union all
   select t.app_id
   from parents p join public.node_tree t on t.parent_id = any (array[p.app_id])
   where exists (select from public.node_tree c where c.parent_id = any (array[t.app_id]))
-)`)
-}
+)`
+
+export const followSubtree: Statement = { name: "log.subtree", text: text(INNER_NODES) }

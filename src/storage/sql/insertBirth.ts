@@ -1,4 +1,5 @@
 import type { Statement } from "../Database.ts"
+import { ENDED_STATES } from "./endedStates.ts"
 import { LOG_TURN } from "./locks.ts"
 import { insertLog, LOG_RECORD } from "./logEntries.ts"
 
@@ -19,11 +20,11 @@ with b as materialized (
 ), born as (
   insert into public.node_status (
     app_id, start_day, epoch, n, write_id, status, before, owner, session, incarnation, last_seq, rebinds,
-    state_deadline_at, connected_at, outcome)
+    state_deadline_at, connected_at, ended_at, outcome)
   select
     b.app_id, trails.start_day(now()), b.epoch, b.k, b.write_id, b.status, b.before, b.owner, b.session, b.incarnation,
     b.last_seq, b.rebinds, now() + b.deadline_in * interval '1 millisecond',
-    case when b.session is not null then now() end, b.outcome
+    case when b.session is not null then now() end, case when b.status in (${ENDED_STATES}) then now() end, b.outcome
   from b
   on conflict (app_id) do nothing
   returning app_id, start_day

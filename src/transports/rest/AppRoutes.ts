@@ -45,6 +45,23 @@ const idCursor = (text: string) => {
   return id instanceof Problem ? id : String(id)
 }
 
+/** Where a UUID has dashes, a prefix may have them too. */
+const dashed = (digits: string): string =>
+  [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)]
+    .filter((part) => part !== "")
+    .join("-")
+
+const readPrefix = (text: string): string | Problem => {
+  const given = text.toLowerCase().replace(/-$/, "")
+  const digits = given.replaceAll("-", "")
+  return /^[0-9a-f]{4,32}$/.test(digits) && (given === digits || given === dashed(digits))
+    ? digits
+    : badRequest(
+        "bad_parameter",
+        "prefix must be the first 4 to 32 hexadecimal digits of an id, e.g. 0b9c8f3e or 0b9c8f3e-3f6e"
+      )
+}
+
 const readFilter = (query: RestRequest["query"]): AppFilter | Problem => {
   const status = query.status === undefined ? undefined : STATES.find((state) => state === query.status)
   if (query.status !== undefined && status === undefined) {
@@ -58,7 +75,17 @@ const readFilter = (query: RestRequest["query"]): AppFilter | Problem => {
   if (query.roots === "true" && parentId !== undefined) {
     return badRequest("bad_parameter", "roots have no parent: give either roots=true or parent")
   }
+  const prefix = query.prefix === undefined ? undefined : readPrefix(query.prefix)
+  if (prefix instanceof Problem) return prefix
+  if (query.order !== undefined && query.order !== "newest") {
+    return badRequest("bad_parameter", "order must be newest; without it rows are in the order of their ids")
+  }
+  if (query.order === "newest" && query.roots !== "true") {
+    return badRequest("bad_parameter", "order=newest goes with roots=true alone")
+  }
   return {
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(query.order === "newest" ? { newest: true } : {}),
     ...(status === undefined ? {} : { status }),
     ...(parentId === undefined ? {} : { parentId }),
     ...(query.roots === "true" ? { roots: true } : {}),
@@ -89,7 +116,7 @@ export const appRoutes: Effect.Effect<ReadonlyArray<Route>, never, NodeQueries> 
   return [
     get(
       "/api/v1/apps",
-      ["status", "namespace", "parent", "roots", "name", "limit", "after"],
+      ["status", "namespace", "parent", "roots", "name", "prefix", "order", "limit", "after"],
       Effect.fnUntraced(function* (request) {
         const filter = yield* valid(readFilter(request.query))
         const { limit, after } = yield* readPage(request, uuidCursor)

@@ -1,17 +1,23 @@
 import { Clock, Effect } from "effect"
-import { sign } from "../../actors/Ed25519.ts"
 import type { ActorSystem } from "../../actors/ActorSystem.ts"
+import { sign } from "../../actors/Ed25519.ts"
+import { isFinal } from "../../actors/Lifecycle.ts"
 import { ServerKey } from "../../actors/ServerKey.ts"
 import {
   decodeEnvelope,
   encodeEnvelope,
   encodeInfo,
+  type Envelope,
   type EnvelopeFields,
   isEnvelopeProblem
 } from "../../protocol/Envelope.ts"
+import type { Level } from "../../protocol/Frames.ts"
 import { isLevel, isWeaker } from "../../protocol/Level.ts"
 import { attachMember, TAGS } from "../../protocol/SignedFrame.ts"
+import { parseUuid } from "../../protocol/Uuid.ts"
 import { Settings, type SettingsShape } from "../../Settings.ts"
+import { NodeQueries } from "../../storage/NodeQueries.ts"
+import type { StoreError } from "../../storage/StoreError.ts"
 import { levelProblem } from "../OfferedLevel.ts"
 import { makeIntent } from "./Intent.ts"
 import { jsonText } from "./JsonText.ts"
@@ -20,6 +26,7 @@ import { badRequest, levelRefused, Problem } from "./Problem.ts"
 import { json, type Route } from "./Route.ts"
 
 const MEMBERS = [
+  "appId",
   "appName",
   "namespace",
   "tags",
@@ -46,20 +53,85 @@ export const endpointOf = (
     : `${base.replace(/^http/, "ws")}/ws`
 }
 
+type Members = Readonly<Partial<Record<(typeof MEMBERS)[number], unknown>>>
+
+interface Root {
+  readonly envelope: Envelope
+  /** base64, with the ticket. */
+  readonly info: string
+}
+
+/** What the answer to one and the same request may differ in. */
+type Moment = Pick<EnvelopeFields, "serverEp" | "scheduledAt"> & { readonly startDeadline: number }
+
+const readId = (given: unknown): string | null => (typeof given === "string" ? parseUuid(given) : null)
+
+const exists = (appId: string, why: string): Problem =>
+  new Problem({
+    status: 409,
+    code: "exists",
+    detail: `The id ${appId} is taken: ${why}. Choose a fresh UUID, or leave appId out`
+  })
+
 /**
  * `POST /api/v1/roots`: the birth certificate of a root, signed with the server's key (PROTOCOL §4, §5), and its intent,
  * so that it is seen as `scheduled` from now on and as `never_started` when nobody starts it.
  */
 export const rootRoutes = (
   newId: () => string
-): Effect.Effect<ReadonlyArray<Route>, never, ActorSystem | ServerKey | Settings> =>
+): Effect.Effect<ReadonlyArray<Route>, never, ActorSystem | NodeQueries | ServerKey | Settings> =>
   Effect.gen(function* () {
     const intent = yield* makeIntent
+    const queries = yield* NodeQueries
     const serverKey = yield* ServerKey
     const settings = yield* Settings
 
+    /** Deterministic, the order of the members too: the same at the same moment is the same text, ticket included. */
+    const certify = (appId: string, level: Level, members: Members, moment: Moment): Root | Problem => {
+      const given = MEMBERS.map((name) => [name, members[name]] as const)
+      const unsigned = encodeEnvelope({
+        ...Object.fromEntries(given),
+        appId,
+        parentId: null,
+        serverPubKey: serverKey.publicKey,
+        secLevel: level,
+        serverEp: moment.serverEp,
+        scheduledAt: moment.scheduledAt,
+        startDeadline: moment.startDeadline
+        // What the caller gave is checked by decoding the whole, by the one decoder of envelopes.
+      } as unknown as EnvelopeFields)
+      const info = encodeInfo(attachMember(unsigned, "ticket", sign(serverKey.secret, TAGS.ticket, unsigned)))
+      const envelope = decodeEnvelope(info)
+      return isEnvelopeProblem(envelope)
+        ? badRequest("bad_member", envelope.problem.replace(/^TRAILS_INFO: /, ""))
+        : { envelope, info }
+    }
+
+    /**
+     * The id is there already: the caller's own request whose answer was lost gets the stored envelope, whose ticket is
+     * the one that registers; any other is refused.
+     */
+    const repeated = Effect.fnUntraced(function* (
+      { envelope: { appId, secLevel } }: Root,
+      members: Members
+    ): Effect.fn.Return<Root | null, Problem | StoreError> {
+      const birth = yield* queries.birth(appId)
+      if (birth === null) return null
+      const info = birth.envelope === null ? null : encodeInfo(birth.envelope)
+      const stored = info === null ? null : decodeEnvelope(info)
+      if (stored === null || isEnvelopeProblem(stored)) return yield* exists(appId, "that node was not made here")
+      const { scheduledAt, serverEp } = stored
+      const startDeadline = (members.startDeadline as number | undefined) ?? stored.startDeadline
+      const again = certify(appId, secLevel, members, { scheduledAt, serverEp, startDeadline })
+      if (again instanceof Problem || again.info !== info) return yield* exists(appId, "that node is another one")
+      if (isFinal(birth.status)) return yield* exists(appId, `that node has ended as ${birth.status}`)
+      return again
+    })
+
     const handle: Route["handle"] = Effect.fnUntraced(function* ({ authority, body, principal }) {
       const members = yield* readMembers(body, MEMBERS)
+      const appId = members.appId === undefined ? newId() : readId(members.appId)
+      if (appId === null) return yield* badRequest("bad_member", "appId must be a UUID, made for this root alone")
       const level = members.secLevel ?? settings.minLevel
       if (!isLevel(level)) return yield* badRequest("bad_member", "secLevel must be open, signed, encrypted or full")
       if (isWeaker(level, settings.minLevel)) {
@@ -71,44 +143,45 @@ export const rootRoutes = (
       if (problem !== null) return yield* levelRefused(problem)
       const serverEp = endpointOf(settings, authority)
       if (serverEp instanceof Problem) return yield* serverEp
-      const { secLevel: _, ...given } = members
-      const startDeadline = members.startDeadline ?? settings.defaultStartDeadline
+      const startDeadline = (members.startDeadline as number | undefined) ?? settings.defaultStartDeadline
       const scheduledAt = yield* Clock.currentTimeMillis
-      const unsigned = encodeEnvelope({
-        ...given,
-        appId: newId(),
-        parentId: null,
-        serverEp,
-        serverPubKey: serverKey.publicKey,
-        secLevel: level,
-        scheduledAt,
-        startDeadline
-        // What the caller gave is checked by decoding the whole, by the one decoder of envelopes.
-      } as EnvelopeFields)
-      const info = encodeInfo(attachMember(unsigned, "ticket", sign(serverKey.secret, TAGS.ticket, unsigned)))
-      const envelope = decodeEnvelope(info)
-      if (isEnvelopeProblem(envelope))
-        return yield* badRequest("bad_member", envelope.problem.replace(/^TRAILS_INFO: /, ""))
-      yield* intent(envelope.appId, (reply) => ({
+      const root = certify(appId, level, members, { serverEp, scheduledAt, startDeadline })
+      if (root instanceof Problem) return yield* root
+      const declared = intent(appId, (reply) => ({
         _tag: "Declare",
-        envelope,
-        info,
+        ...root,
         replaces: null,
         by: { actor: principal.actor, nodeId: null },
         reply
       }))
+      const made =
+        members.appId === undefined
+          ? Effect.map(declared, ({ created }) => ({ ...root, created }))
+          : Effect.matchEffect(declared, {
+              onSuccess: ({ created }) => Effect.succeed({ ...root, created }),
+              onFailure: (refusal) =>
+                refusal.code === "registration_failed"
+                  ? Effect.flatMap(repeated(root, members), (stored) =>
+                      stored === null ? Effect.fail(refusal) : Effect.succeed({ ...stored, created: false })
+                    )
+                  : Effect.fail(refusal)
+            })
+      const { created, envelope, info } = yield* made
       return json(
         jsonText({
-          appId: envelope.appId,
+          appId,
           appName: envelope.appName,
           info,
-          serverEp,
+          serverEp: envelope.serverEp,
           serverPubKey: serverKey.publicKey,
           secLevel: level,
           startBy:
-            envelope.startDeadline === 0 ? null : new Date(scheduledAt + envelope.startDeadline * 1000).toISOString()
+            envelope.startDeadline === 0
+              ? null
+              : new Date(envelope.scheduledAt + envelope.startDeadline * 1000).toISOString(),
+          created
         }),
-        201
+        created ? 201 : 200
       )
     })
     return [{ method: "POST", path: "/api/v1/roots", access: "write", query: [], body: true, handle }]

@@ -5,19 +5,21 @@ import type { NodeRow } from "../../../src/storage/NodeRow.ts"
 import { NodeStore, type NodeWrite, type WriteOutcome } from "../../../src/storage/NodeStore.ts"
 import { ReplicaStore } from "../../../src/storage/ReplicaStore.ts"
 import { TreeLog } from "../../../src/storage/TreeLog.ts"
+import { TreeQueries } from "../../../src/storage/TreeQueries.ts"
 import { bornRow, requestOf } from "../rows.ts"
 
 export interface StoreUnderTest {
-  readonly layer: Layer.Layer<NodeStore | TreeLog | ReplicaStore, unknown>
+  readonly layer: Layer.Layer<NodeStore | TreeLog | TreeQueries | ReplicaStore, unknown>
   readonly seal: (appId: string) => Promise<void>
 }
 
 /** A store under test with the few calls that every suite of the contract makes; open from `beforeAll` on. */
 export class Stage {
   #under!: StoreUnderTest
-  #runtime!: ManagedRuntime.ManagedRuntime<NodeStore | TreeLog | ReplicaStore, unknown>
+  #runtime!: ManagedRuntime.ManagedRuntime<NodeStore | TreeLog | TreeQueries | ReplicaStore, unknown>
   store!: NodeStore["Service"]
   tree!: TreeLog["Service"]
+  queries!: TreeQueries["Service"]
   replicas!: ReplicaStore["Service"]
 
   constructor(open: () => Promise<StoreUnderTest>) {
@@ -26,6 +28,7 @@ export class Stage {
       this.#runtime = ManagedRuntime.make(this.#under.layer)
       this.store = await this.#runtime.runPromise(NodeStore)
       this.tree = await this.#runtime.runPromise(TreeLog)
+      this.queries = await this.#runtime.runPromise(TreeQueries)
       this.replicas = await this.#runtime.runPromise(ReplicaStore)
     })
     afterAll(() => this.#runtime.dispose())
