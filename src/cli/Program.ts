@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { Command, CommanderError } from "commander"
 import { CliError, EXIT } from "./CliError.ts"
+import { reportCommands } from "./commands/report.ts"
 import { runCommand } from "./commands/run.ts"
 import { subjectCommand } from "./commands/subject.ts"
 import { printable } from "./Printable.ts"
@@ -32,6 +33,7 @@ export const makeProgram = (): Command => {
     })
     .addHelpText("after", EPILOGUE)
   runCommand(program)
+  reportCommands(program)
   subjectCommand(program)
   return program
 }

@@ -9,6 +9,8 @@ import type { RunIdentity } from "./RunIdentity.ts"
 const EARLY = 1000
 /** How long the end of a run that the server knows is waited for, milliseconds. */
 const END_MS = 5000
+/** Loading the client takes the processor; the end of a short command is noticed in time all the same. Milliseconds. */
+const UNDISTURBED_MS = 50
 
 export interface RunNodeOptions {
   readonly identity: RunIdentity
@@ -48,10 +50,12 @@ export class RunNode {
     this.#options = options
   }
 
-  /** The command runs. */
-  begin(pid: number): void {
+  /** The command runs; `ended`: no more. */
+  begin(pid: number, ended: Promise<unknown>): void {
     this.status({ state: "started", pid, executable: this.#options.executable })
-    this.#begun = this.#register(pid).catch((error: unknown) => this.#onFailure(error as Error))
+    this.#begun = Promise.race([ended, pause(UNDISTURBED_MS)])
+      .then(() => this.#register(pid))
+      .catch((error: unknown) => this.#onFailure(error as Error))
   }
 
   get isAttached(): boolean {

@@ -78,7 +78,7 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
       folder,
       onStatus: (status) => void node.status(status)
     })
-    node.begin(wrapped.pid)
+    node.begin(wrapped.pid, wrapped.ended)
     const facts = await wrapped.ended
     desk.close()
     agent.close()
