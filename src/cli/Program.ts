@@ -1,7 +1,15 @@
 import { readFileSync } from "node:fs"
 import { Command, CommanderError } from "commander"
 import { CliError, EXIT } from "./CliError.ts"
+import { childrenCommand } from "./commands/children.ts"
+import { contextCommand } from "./commands/context.ts"
+import { doctorCommand } from "./commands/doctor.ts"
+import { logCommand } from "./commands/log.ts"
+import { statusCommand } from "./commands/status.ts"
 import { subjectCommand } from "./commands/subject.ts"
+import { treeCommand } from "./commands/tree.ts"
+import { waitCommand } from "./commands/wait.ts"
+import { whoamiCommand } from "./commands/whoami.ts"
 import { printable } from "./Printable.ts"
 
 const versionText = (): string => {
@@ -30,7 +38,15 @@ export const makeProgram = (): Command => {
       outputError: (text, write) => write(printable(text.trimEnd()).replace(/^error: /, "trails: ") + "\n")
     })
     .addHelpText("after", EPILOGUE)
+  treeCommand(program)
+  statusCommand(program)
+  waitCommand(program)
+  childrenCommand(program)
+  logCommand(program)
   subjectCommand(program)
+  whoamiCommand(program)
+  doctorCommand(program)
+  contextCommand(program)
   return program
 }
 
