@@ -9,8 +9,8 @@ export interface ApiAnswer {
   readonly text: string
   /** Decoded; numbers beyond 2^53 are rounded here, not in `text`. */
   readonly json: unknown
-  /** The server's clock when it answered, epoch milliseconds to the second; null when it does not say. */
-  readonly serverTime: number | null
+  /** The server's clock when it answered, epoch milliseconds: ours, unless its `Date` differs from it. */
+  readonly now: number
 }
 
 export interface ApiCall {
@@ -84,10 +84,9 @@ export class Api {
   #decode(answer: HttpAnswer): ApiAnswer {
     if (!/^application\/(?:[\w.-]+\+)?json\b/.test(answer.headers["content-type"] ?? ""))
       throw notTrailsd(this.place, "it does not answer in JSON")
-    const date = Date.parse(answer.headers.date ?? "")
     try {
       const json: unknown = JSON.parse(answer.text)
-      return { text: answer.text, json, serverTime: Number.isNaN(date) ? null : date }
+      return { text: answer.text, json, now: serverClock(answer) }
     } catch {
       throw notTrailsd(this.place, "what it answers is not JSON")
     }
@@ -95,6 +94,13 @@ export class Api {
 }
 
 const signalOf = ({ signal }: ApiCall) => (signal === undefined ? {} : { signal })
+
+/** `Date` has whole seconds: within two of them our own clock is the better one. */
+const serverClock = (answer: HttpAnswer): number => {
+  const ours = Date.now()
+  const theirs = Date.parse(answer.headers.date ?? "")
+  return Math.abs(theirs - ours) > 2000 ? theirs : ours
+}
 
 /** Milliseconds, within reason. */
 const retryAfter = (answer: HttpAnswer): number => {

@@ -3,7 +3,15 @@ import { Command, CommanderError } from "commander"
 import { CliError, EXIT } from "./CliError.ts"
 import { reportCommands } from "./commands/report.ts"
 import { runCommand } from "./commands/run.ts"
+import { childrenCommand } from "./commands/children.ts"
+import { contextCommand } from "./commands/context.ts"
+import { doctorCommand } from "./commands/doctor.ts"
+import { logCommand } from "./commands/log.ts"
+import { statusCommand } from "./commands/status.ts"
 import { subjectCommand } from "./commands/subject.ts"
+import { treeCommand } from "./commands/tree.ts"
+import { waitCommand } from "./commands/wait.ts"
+import { whoamiCommand } from "./commands/whoami.ts"
 import { printable } from "./Printable.ts"
 
 const versionText = (): string => {
@@ -34,7 +42,15 @@ export const makeProgram = (): Command => {
     .addHelpText("after", EPILOGUE)
   runCommand(program)
   reportCommands(program)
+  treeCommand(program)
+  statusCommand(program)
+  waitCommand(program)
+  childrenCommand(program)
+  logCommand(program)
   subjectCommand(program)
+  whoamiCommand(program)
+  doctorCommand(program)
+  contextCommand(program)
   return program
 }
 

@@ -1,0 +1,86 @@
+import type { ApiAnswer } from "./Api.ts"
+import { elementTexts, memberText } from "./JsonSlice.ts"
+import type { LongPoll } from "./LongPoll.ts"
+import { isFinal } from "./TreeRow.ts"
+
+/** One row of a node's log (docs/rest.md), with its exact text. */
+export interface LogRow {
+  readonly n: number
+  readonly kind: string
+  readonly seq: number | null
+  readonly createdAt: string
+  /** Small facts of the server's about the row. */
+  readonly data: Readonly<Record<string, unknown>> | null
+  readonly payload: unknown
+  /** `null` where there is none. */
+  readonly payloadText: string
+  readonly text: string
+}
+
+const rowsOf = ({ json, text }: ApiAnswer): ReadonlyArray<LogRow> => {
+  const texts = elementTexts(memberText(text, "items") ?? "[]")
+  const { items } = json as {
+    readonly items: ReadonlyArray<
+      Pick<LogRow, "n" | "kind" | "seq" | "data" | "payload"> & { readonly created_at: string }
+    >
+  }
+  return items.map(({ created_at, data, kind, n, payload, seq }, index) => {
+    const row = texts[index] ?? "{}"
+    return {
+      n,
+      kind,
+      seq,
+      createdAt: created_at,
+      data,
+      payload,
+      payloadText: memberText(row, "payload") ?? "null",
+      text: row
+    }
+  })
+}
+
+/** Rows after `after`, to the end of what there is now. */
+export async function* readLog(
+  poll: LongPoll,
+  appId: string,
+  after: number,
+  signal?: AbortSignal
+): AsyncGenerator<LogRow, void> {
+  for (let last = after; ;) {
+    const answer = await poll.once(`apps/${appId}/log`, { after: String(last), limit: "500" }, signal)
+    const rows = answer === null ? [] : rowsOf(answer)
+    if (rows.length === 0) return
+    yield* rows
+    last = rows.at(-1)?.n ?? last
+  }
+}
+
+const isEnded = async (poll: LongPoll, appId: string, signal: AbortSignal): Promise<boolean> => {
+  const answer = await poll.once(`apps/${appId}/wait`, { timeout: "0" }, signal)
+  return answer === null || isFinal((answer.json as { readonly status: string }).status)
+}
+
+/** Rows after `after` and those to come, until the node is in a final state or `signal` says so. */
+export async function* followLog(
+  poll: LongPoll,
+  appId: string,
+  after: number,
+  signal: AbortSignal
+): AsyncGenerator<LogRow, void> {
+  let last = after
+  while (!signal.aborted) {
+    // Asked before the rest is read: what led to the end is then among it.
+    const ended = await isEnded(poll, appId, signal)
+    for await (const row of readLog(poll, appId, last, signal)) {
+      yield row
+      last = row.n
+    }
+    if (ended) return
+    const answer = await poll.piece(`apps/${appId}/log`, { after: String(last), limit: "500" }, signal)
+    if (answer === null) return
+    for (const row of rowsOf(answer)) {
+      yield row
+      last = row.n
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import { setTimeout as delay } from "node:timers/promises"
+import type { Api, ApiAnswer } from "./Api.ts"
+import { CliError, EXIT } from "./CliError.ts"
+import type { LongPoll } from "./LongPoll.ts"
+import { hasEnded, type TreeAnswer } from "./TreeRow.ts"
+
+/** Trees shown when nobody says which. */
+const NEWEST = 20
+/** How often new roots are looked for. */
+const ROOTS_MS = 2000
+
+/** A tree with the exact text of its nodes, and the server's clock when it was read. */
+export interface ReadTree {
+  readonly answer: TreeAnswer
+  readonly text: string
+  readonly now: number
+}
+
+const treeOf = (answer: ApiAnswer): ReadTree => ({
+  answer: answer.json as TreeAnswer,
+  text: answer.text,
+  now: answer.now
+})
+
+export const isOver = ({ answer }: ReadTree): boolean => answer.items.every((row) => hasEnded(row.status))
+
+/** The tree below one node. */
+export const readTree = async (
+  api: Api,
+  appId: string,
+  query: Readonly<Record<string, string>> = {}
+): Promise<ReadTree> => treeOf(await api.get(`apps/${appId}/tree`, query))
+
+const rootIds = (answer: ApiAnswer): ReadonlyArray<string> =>
+  (answer.json as { readonly items: ReadonlyArray<{ readonly app_id: string }> }).items.map((item) => item.app_id)
+
+const ROOTS = { roots: "true", order: "newest", limit: String(NEWEST) }
+
+/** The newest trees, the newest last: there a terminal's reader looks first. */
+export const readNewest = async (api: Api): Promise<ReadonlyArray<ReadTree>> => {
+  const ids = rootIds(await api.get("apps", ROOTS))
+  return (await Promise.all(ids.map((appId) => readTree(api, appId)))).reverse()
+}
+
+/** Calls `changed` with the tree now and after each change, until all of it has ended. */
+export const followTree = async (
+  poll: LongPoll,
+  appId: string,
+  changed: (tree: ReadTree) => void,
+  signal: AbortSignal
+): Promise<void> => {
+  const path = `apps/${appId}/tree`
+  let cursor: string | null = null
+  while (!signal.aborted) {
+    let answer: ApiAnswer | null
+    try {
+      answer = cursor === null ? await poll.once(path, {}, signal) : await poll.piece(path, { after: cursor }, signal)
+    } catch (error) {
+      // After a restart on other data the cursor is nobody's: the tree is read anew, or is not there any more.
+      if (cursor === null || !(error instanceof CliError) || error.exitCode !== EXIT.usage) throw error
+      cursor = null
+      continue
+    }
+    if (answer === null) return
+    const tree = treeOf(answer)
+    cursor = tree.answer.cursor
+    if (tree.answer.unchanged) continue
+    changed(tree)
+    if (isOver(tree)) return
+  }
+}
+
+/** Calls `changed` with the newest trees now and after each change in one of them, until it is aborted. */
+export const followNewest = async (
+  poll: LongPoll,
+  changed: (trees: ReadonlyArray<ReadTree>) => void,
+  signal: AbortSignal
+): Promise<void> => {
+  const trees = new Map<string, ReadTree>()
+  const followed = new Map<string, AbortController>()
+  let shown: ReadonlyArray<string> = []
+  let failure: unknown = null
+  const tell = () => {
+    // Not before all of them are read for the first time.
+    if (shown.every((appId) => trees.has(appId))) changed(shown.flatMap((appId) => trees.get(appId) ?? []).reverse())
+  }
+  const follow = (appId: string) => {
+    const ending = new AbortController()
+    followed.set(appId, ending)
+    const keep = (tree: ReadTree) => {
+      trees.set(appId, tree)
+      tell()
+    }
+    followTree(poll, appId, keep, AbortSignal.any([signal, ending.signal])).catch((error: unknown) => (failure = error))
+  }
+  while (!signal.aborted) {
+    const answer = await poll.once("apps", ROOTS, signal)
+    if (failure !== null) throw failure
+    if (answer === null) return
+    const ids = rootIds(answer)
+    const differs = shown.length === 0 || ids.join() !== shown.join()
+    shown = ids
+    for (const [appId, ending] of followed) {
+      if (ids.includes(appId)) continue
+      ending.abort()
+      followed.delete(appId)
+      trees.delete(appId)
+    }
+    for (const appId of ids) if (!followed.has(appId)) follow(appId)
+    if (differs) tell()
+    await delay(ROOTS_MS, null, { signal }).catch(() => null)
+  }
+}

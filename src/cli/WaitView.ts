@@ -1,0 +1,112 @@
+import { Api } from "./Api.ts"
+import { usageError } from "./CliError.ts"
+import type { CommonOptions } from "./CommonOptions.ts"
+import { onInterrupt } from "./Interrupt.ts"
+import { inOneLine } from "./JsonSlice.ts"
+import { followLog, type LogRow, readLog } from "./LogFeed.ts"
+import { LongPoll } from "./LongPoll.ts"
+import { resolveNodeId, shortId } from "./NodeId.ts"
+import { notice, printJsonLine } from "./Output.ts"
+import { payloadText } from "./PayloadText.ts"
+import { printableLine } from "./Printable.ts"
+import { findServer } from "./ServerPlace.ts"
+import { parseDuration } from "./TimeText.ts"
+import { readWaitAnswer, type WaitAnswer } from "./WaitAnswer.ts"
+import { WAIT_EXIT, waitExit } from "./WaitVerdict.ts"
+
+export interface WaitOptions extends CommonOptions {
+  readonly any?: boolean
+  readonly timeout?: string
+  readonly progress?: boolean
+}
+
+const timeoutOf = (text: string | undefined): number => {
+  const milliseconds = text === undefined ? Number.POSITIVE_INFINITY : parseDuration(text)
+  if (milliseconds === null)
+    throw usageError(
+      `"${printableLine((text ?? "").slice(0, 64))}" is no time for --timeout.`,
+      "Write seconds, or a number with a unit: 1500ms, 30s, 5m, 2h."
+    )
+  return milliseconds
+}
+
+/** The last that the server said when the time was over; null when it said nothing, or the wait was called off. */
+const waitForEnd = async (poll: LongPoll, appId: string, signal: AbortSignal): Promise<WaitAnswer | null> => {
+  let last: WaitAnswer | null = null
+  do {
+    const answer = await poll.piece(`apps/${appId}/wait`, {}, signal)
+    if (answer === null) return signal.aborted ? null : last
+    last = readWaitAnswer(answer)
+  } while (!last.ended && !poll.isOver && !signal.aborted)
+  return last.ended || !signal.aborted ? last : null
+}
+
+/** Prints Status lines to stderr from now on. `finish` prints those that are stored and not printed yet. */
+const printProgress = async (poll: LongPoll, appId: string): Promise<{ readonly finish: () => Promise<void> }> => {
+  const app = await poll.once(`apps/${appId}`, {})
+  let seen = (app?.json as { readonly metadata_json: { readonly n: number } } | undefined)?.metadata_json.n ?? 0
+  const print = (row: LogRow) => {
+    seen = row.n
+    if (row.kind === "status") notice(`${shortId(appId)} ${payloadText(row.payload)}`)
+  }
+  const ending = new AbortController()
+  const printing = (async () => {
+    for await (const row of followLog(poll, appId, seen, ending.signal)) print(row)
+  })()
+  // Whoever waits learns of it from `finish`.
+  printing.catch(() => {})
+  return {
+    finish: async () => {
+      ending.abort()
+      await printing
+      for await (const row of readLog(poll, appId, seen)) print(row)
+    }
+  }
+}
+
+const sayEnd = (answer: WaitAnswer): void => {
+  if (answer.status === "done") return
+  const why = [answer.outcome?.reason ?? "", payloadText(answer.outcome?.payload)].filter((part) => part !== "")
+  const name = `${shortId(answer.appId)} ${printableLine(answer.appName)}`
+  notice(`trails: ${name} is ${answer.status}${why.length === 0 ? "" : `: ${why.join(" · ")}`}`)
+}
+
+export const showWait = async (names: ReadonlyArray<string>, options: WaitOptions): Promise<void> => {
+  const timeoutMs = timeoutOf(options.timeout)
+  const api = new Api(findServer(options.server))
+  const ids = [...new Set(await Promise.all(names.map((name) => resolveNodeId(api, name))))]
+  const poll = new LongPoll(api, notice, timeoutMs)
+  const ending = new AbortController()
+  const done = onInterrupt(() => ending.abort())
+  const codes: Array<number> = []
+
+  const print = async (answer: WaitAnswer): Promise<void> => {
+    const { appId, payloadText: payload, status, text } = answer
+    if (options.json === true) await printJsonLine(inOneLine(text))
+    else if (names.length > 1)
+      await printJsonLine(`{"app_id":"${appId}","status":${JSON.stringify(status)},"result":${inOneLine(payload)}}`)
+    else if (answer.ended) await printJsonLine(payload)
+    sayEnd(answer)
+  }
+
+  const waitFor = async (appId: string): Promise<void> => {
+    const progress = options.progress === true ? await printProgress(poll, appId) : null
+    const answer = await waitForEnd(poll, appId, ending.signal)
+    // Of --any the first alone counts; the others are called off, or have ended in the same moment.
+    const counts = options.any !== true || !ending.signal.aborted
+    if (counts && answer?.ended === true && options.any === true) ending.abort()
+    await progress?.finish()
+    if (!counts || (answer === null && ending.signal.aborted)) return
+    codes.push(answer === null ? WAIT_EXIT.timeout : waitExit(answer.status))
+    if (answer !== null && (answer.ended || options.any !== true)) await print(answer)
+  }
+
+  try {
+    await Promise.all(ids.map(waitFor))
+  } finally {
+    ending.abort()
+    done()
+  }
+  // A signal has set its own.
+  process.exitCode ??= options.any === true ? Math.min(...codes) : Math.max(...codes)
+}
