@@ -5,7 +5,7 @@ import { placeText } from "./ApiProblem.ts"
 import { CliError, EXIT } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { portOf } from "./Endpoint.ts"
-import { httpGet } from "./HttpCall.ts"
+import { httpCall } from "./HttpCall.ts"
 import { printJson, printText } from "./Output.ts"
 import { type Paint, paintFor } from "./Paint.ts"
 import { printableLine } from "./Printable.ts"
@@ -68,7 +68,7 @@ const tcpCheck = (place: ServerPlace): Promise<Check> =>
   })
 
 const readyCheck = async (place: ServerPlace): Promise<Check> => {
-  const answer = await httpGet(new URL(`${place.url}/readyz`), { headers: {}, timeoutMs: TIMEOUT_MS })
+  const answer = await httpCall(new URL(`${place.url}/readyz`), { headers: {}, timeoutMs: TIMEOUT_MS })
   if (answer.status === 200) return check("ready", "ok", "it can do its work")
   let problems: unknown
   try {
