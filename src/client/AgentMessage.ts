@@ -23,7 +23,14 @@ export type AgentRequest =
 export type AgentAnswer =
   /** `info`: an envelope's base64; null: the one that the process has is its own. */
   | { readonly ok: true; readonly info: string | null }
-  | { readonly ok: true; readonly appId: string; readonly name: string; readonly attached: boolean }
+  /** `known`: its server has known it, or the run around it, at some time. */
+  | {
+      readonly ok: true
+      readonly appId: string
+      readonly name: string
+      readonly attached: boolean
+      readonly known: boolean
+    }
   | { readonly ok: true }
   | { readonly ok: false; readonly code: AgentRefusal; readonly message: string }
 

@@ -2,6 +2,7 @@ import { encodeBase64 } from "../protocol/Base64.ts"
 import { encodeFrame } from "../protocol/FrameEncoder.ts"
 import type { ClientFrame, ErrorFrame, HelloFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
 import { Backoff } from "./Backoff.ts"
+import type { Place } from "./HandOver.ts"
 import type { Identity } from "./Identity.ts"
 import type { Link, LinkMember, Outgoing } from "./Link.ts"
 import type { LinkPool } from "./LinkPool.ts"
@@ -23,7 +24,7 @@ export interface AttachmentOptions {
   readonly capabilities: ReadonlyArray<string>
   readonly pingIntervalMs: number | null
   /** Of the session that another process had of this node. */
-  readonly resume: { readonly incarnation: number; readonly epoch: number } | null
+  readonly resume: Place | null
 }
 
 /** The node whose attachment it is. */
@@ -121,7 +122,7 @@ export class Attachment implements LinkMember {
   clockOffsetMs = 0
 
   /** Null: this node has never had a session. */
-  get place(): { readonly incarnation: number; readonly epoch: number } | null {
+  get place(): Place | null {
     return this.#incarnation === null ? null : { incarnation: this.#incarnation, epoch: this.#epoch }
   }
 

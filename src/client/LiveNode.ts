@@ -3,6 +3,7 @@ import { DEFAULT_MAX_FRAME } from "../protocol/Limits.ts"
 import { Attachment, type Session } from "./Attachment.ts"
 import { Children } from "./Children.ts"
 import { type Answer, Commands } from "./Commands.ts"
+import type { HandOver } from "./HandOver.ts"
 import type { Identity } from "./Identity.ts"
 import type { Outgoing } from "./Link.ts"
 import type { LinkPool } from "./LinkPool.ts"
@@ -90,7 +91,7 @@ export class LiveNode implements TrailsNode {
     this.#attachment = new Attachment(platform, pool, identity, owner, {
       capabilities: options.capabilities ?? [],
       pingIntervalMs: options.pingIntervalMs ?? null,
-      resume: resume ?? null
+      resume: resume?.place ?? null
     })
     this.#children = new Children(platform, identity, this.#attachment, {
       warn: this.#warn,
@@ -177,8 +178,8 @@ export class LiveNode implements TrailsNode {
     }
   }
 
-  shutdown({ onUnsent, timeoutMs = SHUTDOWN_MS }: ShutdownOptions = {}): Promise<boolean> {
-    this.#shutdown ??= this.#shutDown(timeoutMs, onUnsent)
+  shutdown({ timeoutMs = SHUTDOWN_MS }: ShutdownOptions = {}): Promise<boolean> {
+    this.#shutdown ??= this.#shutDown(timeoutMs)
     return this.#shutdown
   }
 
@@ -198,7 +199,19 @@ export class LiveNode implements TrailsNode {
     this.#attachment.flush()
   }
 
-  async #shutDown(timeoutMs: number, onUnsent: ShutdownOptions["onUnsent"]): Promise<boolean> {
+  /**
+   * Gives this node up without a word to the server, for another process to go on (`init({ resume, seed })`). Null: it is
+   * over already.
+   */
+  handOver(): HandOver | null {
+    if (this.#isOver) return null
+    this.#outbox.rewind()
+    const handOver = { info: this.#identity.info, place: this.#attachment.place, outbox: this.#outbox.state }
+    this.#over()
+    return handOver
+  }
+
+  async #shutDown(timeoutMs: number): Promise<boolean> {
     const { monotonic } = this.#platform
     const until = monotonic() + timeoutMs
     const before = this.#outbox.refused
@@ -208,11 +221,6 @@ export class LiveNode implements TrailsNode {
     this.#end("completed")
     await this.#waiting.until(() => this.#isOver || this.#isSettled(), Math.max(0, until - monotonic()))
     const isStored = this.#refusal === null && this.#isSettled() && this.#outbox.refused === before
-    const { place } = this.#attachment
-    if (!isStored && !this.#isOver && place !== null && onUnsent !== undefined) {
-      this.#outbox.rewind()
-      onUnsent({ info: this.#identity.info, ...place, outbox: this.#outbox.state })
-    }
     this.#over()
     return isStored
   }

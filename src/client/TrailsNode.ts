@@ -117,11 +117,6 @@ export interface Stats {
 export interface ShutdownOptions {
   /** How long to wait for the acks, milliseconds. Default: 5000. */
   readonly timeoutMs?: number
-  /**
-   * Gets what could not be delivered in that time by a node that the server knows, so that another process can go on
-   * (`init({ resume, seed })`). Not called when there is nothing left, and when the server has refused the node.
-   */
-  readonly onUnsent?: (handOver: HandOver) => void
 }
 
 /** A node of the tree, from inside. No method throws, blocks or waits for the network unless it returns a promise. */
@@ -170,7 +165,7 @@ export interface InitOptions {
     Partial<Pick<EnvelopeFields, "appId" | "namespace" | "tags" | "startDeadline" | "supervision" | "traceparent">>
   /** 32 bytes: the secret half of the envelope's `childKey`. Default: a fresh key. */
   readonly seed?: Uint8Array
-  /** Goes on for another process, from what its `shutdown({ onUnsent })` has given; needs its `seed` too. */
+  /** Goes on for another process that has handed its node over (`LiveNode.handOver`); needs its `seed` too. */
   readonly resume?: HandOver
   readonly onCancel?: CancelHandler
   /** Names of actions that this node answers. */

@@ -66,7 +66,7 @@ export class AgentDesk {
         return this.#report(request)
       case "whoami": {
         const { appId, name } = this.#identity
-        return { ok: true, appId, name, attached: this.#node.isAttached }
+        return { ok: true, appId, name, attached: this.#node.isAttached, known: await this.#node.isExpected() }
       }
     }
   }

@@ -101,8 +101,8 @@ export class RunIdentity {
   readonly problem: string | null
   #home: Home
   #isSettled: boolean
-  #settle: () => void = () => {}
-  readonly #settling = new Promise<void>((resolve) => (this.#settle = resolve))
+  #attempted: () => void = () => {}
+  readonly #firstAttempt = new Promise<void>((resolve) => (this.#attempted = resolve))
   readonly #around: Surroundings
   readonly #wish: Wish
   readonly #server: KnownServer
@@ -126,10 +126,18 @@ export class RunIdentity {
     this.#isSettled = isOurs || (this.kind === "root" && server.level !== null)
   }
 
-  /** Whether what is known of the tree is more than a guess: before, nobody else can be certified. Waits so long. */
+  /**
+   * Whether what is known of the tree is more than a guess: before, nobody else can be certified. Waits so long for the
+   * first attempt.
+   */
   async settled(withinMs: number): Promise<boolean> {
-    if (!this.#isSettled) await Promise.race([this.#settling, pause(withinMs)])
+    if (!this.#isSettled) await Promise.race([this.#firstAttempt, pause(withinMs)])
     return this.#isSettled
+  }
+
+  /** Path of the socket of the run around this one. */
+  get agent(): string | null {
+    return this.#around.agent
   }
 
   /** Where the tree lives: for the certificates of others. */
@@ -146,12 +154,13 @@ export class RunIdentity {
       try {
         const info = await this.#certificateNow()
         this.#isSettled = true
-        this.#settle()
         return info
       } catch (error) {
         const mayPass = this.kind === "root" ? this.#authority.isRetryable(error) : mayAnswerLater(error)
         if (!mayPass) throw error
         onFailure(error as Error)
+      } finally {
+        this.#attempted()
       }
       await pause(pauseMs, signal)
     }

@@ -1,14 +1,18 @@
-import type { LiveNode } from "../client/LiveNode.ts"
-import type { Platform, SocketEvents } from "../client/Platform.ts"
-import type { CancelRequest, Queued } from "../client/TrailsNode.ts"
+import { askAgent } from "../client/askAgent.ts"
+import type { HandOver } from "../client/HandOver.ts"
 import type { JsonText } from "../client/JsonText.ts"
+import type { LiveNode } from "../client/LiveNode.ts"
+import type { CancelRequest, Queued } from "../client/TrailsNode.ts"
 import { bequeath } from "./Bequest.ts"
 import type { RunIdentity } from "./RunIdentity.ts"
+import type { ShownProcess } from "./runPlatform.ts"
 
 /** Status reports that are kept until the run knows who it is. */
 const EARLY = 1000
-/** How long the end of a run that the server knows is waited for, milliseconds. */
+/** How long the end of a run is waited for that the server knows, or should know, milliseconds. */
 const END_MS = 5000
+/** As long as nothing has failed: on a machine with too much to do the first attempt may take its time. Milliseconds. */
+const FIRST_ATTEMPT_MS = 60_000
 /** Loading the client takes the processor; the end of a short command is noticed in time all the same. Milliseconds. */
 const UNDISTURBED_MS = 50
 
@@ -28,6 +32,12 @@ export interface RunNodeOptions {
  */
 export type Delivery = "stored" | "inherited" | "refused" | "never"
 
+/** A run's last words. */
+export interface LastWord {
+  readonly kind: "Result" | "Error"
+  readonly payload: JsonText
+}
+
 /**
  * The node that a run is. It comes into being beside the command, which waits for nothing: the client is loaded and the
  * certificate fetched meanwhile, and what is reported before goes in then.
@@ -42,20 +52,13 @@ export class RunNode {
   #hasTold = false
   #lastFailure: string | null = null
   #fail: () => void = () => {}
-  /** Some attempt to reach the server, or the run around, has failed. */
+  /** Some attempt to reach the server has failed. */
   readonly #failed = new Promise<void>((resolve) => (this.#fail = resolve))
   #begun: Promise<void> = Promise.resolve()
+  #shown: ShownProcess | null = null
 
   constructor(options: RunNodeOptions) {
     this.#options = options
-  }
-
-  /** The command runs; `ended`: no more. */
-  begin(pid: number, ended: Promise<unknown>): void {
-    this.status({ state: "started", pid, executable: this.#options.executable })
-    this.#begun = Promise.race([ended, pause(UNDISTURBED_MS)])
-      .then(() => this.#register(pid))
-      .catch((error: unknown) => this.#onFailure(error as Error))
   }
 
   get isAttached(): boolean {
@@ -64,10 +67,18 @@ export class RunNode {
 
   /** Why the server does not know this run. */
   get problem(): string {
-    const stats = this.#node?.stats()
-    return (
-      (stats?.state === "refused" ? stats.reason : null) ?? this.#lastFailure ?? stats?.reason ?? "no answer in time"
-    )
+    return this.#lastFailure ?? this.#node?.stats().reason ?? "no answer in time"
+  }
+
+  /** The command runs; `ended`: no more. */
+  begin(pid: number, ended: Promise<unknown>): void {
+    const { executable } = this.#options
+    const shown = { pid, ppid: process.pid, executable }
+    this.#shown = shown
+    this.status({ state: "started", pid, executable })
+    this.#begun = Promise.race([ended, pause(UNDISTURBED_MS)])
+      .then(() => this.#register(shown))
+      .catch((error: unknown) => this.#onFailure((error as Error).message))
   }
 
   /** Never blocks. */
@@ -80,48 +91,54 @@ export class RunNode {
     return { queued: true }
   }
 
-  /** The last word; none: it was cancelled. Bounded by END_MS, and by less where there is nobody to hear it. */
-  async end(word: { readonly kind: "Result" | "Error"; readonly payload: JsonText } | null): Promise<Delivery> {
-    const until = performance.now() + END_MS
-    const rest = () => Math.max(0, until - performance.now())
-    await Promise.race([this.#begun, this.#isHopeless(), pause(rest())])
-    this.#off.abort()
+  /** The last word; none: it was cancelled. Bounded in time, and the more so where there is nobody to hear it. */
+  async end(word: LastWord | null): Promise<Delivery> {
+    const over = this.#patience()
+    await Promise.race([this.#begun, over])
     const node = this.#node
-    if (node === null) return this.#hasTold ? "refused" : "never"
+    if (node === null) {
+      this.#off.abort()
+      return this.#hasTold ? "refused" : "never"
+    }
     if (word !== null) node.report(word.kind, word.payload, {})
-    const inherited: Array<Promise<boolean>> = []
-    const shutdown = node.shutdown({
-      timeoutMs: rest(),
-      onUnsent: (handOver) => {
-        const seed = Buffer.from(this.#options.identity.key.seed).toString("base64")
-        inherited.push(bequeath({ handOver, seed }))
-      }
-    })
-    const isStored = await Promise.race([shutdown, this.#isHopeless().then(() => false)])
-    if (isStored) return "stored"
-    if (node.stats().state === "refused") return "refused"
-    return (await inherited[0]) === true ? "inherited" : "never"
+    await Promise.race([node.shutdown({ timeoutMs: FIRST_ATTEMPT_MS }), over])
+    const { state } = node.stats()
+    if (state === "refused") return "refused"
+    const handOver = node.handOver()
+    if (handOver === null) return "stored"
+    return (await this.isExpected()) && (await this.#bequeath(handOver)) ? "inherited" : "never"
   }
 
-  /**
-   * A root that has never met its server and has already failed to. A run with ancestors was expected by somebody: its
-   * server may be about to come back.
-   */
-  async #isHopeless(): Promise<void> {
-    await this.#failed
-    const hasHope = this.#options.identity.kind !== "root" || this.#wasAttached
-    if (hasHope) await new Promise(() => {})
+  /** Resolves when it makes no sense to wait any longer. */
+  async #patience(): Promise<void> {
+    if (this.#wasAttached) return await pause(END_MS)
+    await Promise.race([this.#failed, pause(FIRST_ATTEMPT_MS)])
+    if (await this.isExpected()) await pause(END_MS)
   }
 
-  async #register(pid: number): Promise<void> {
+  /** Its server knows it, or the run around it: then it was there, and may be about to come back. */
+  async isExpected(): Promise<boolean> {
+    if (this.#wasAttached) return true
+    const { agent, kind } = this.#options.identity
+    if (kind !== "nested") return false
+    const answer = await askAgent(agent!, { op: "whoami" }).catch(() => null)
+    return answer !== null && answer.ok && "known" in answer && answer.known
+  }
+
+  async #bequeath(handOver: HandOver): Promise<boolean> {
+    const seed = Buffer.from(this.#options.identity.key.seed).toString("base64")
+    return await bequeath({ handOver, seed, shown: this.#shown! })
+  }
+
+  async #register(shown: ShownProcess): Promise<void> {
     const { identity, onCancel, warn } = this.#options
-    const [{ makeInit }, { LiveNode }, { nodePlatform }, info] = await Promise.all([
+    const [{ makeInit }, { LiveNode }, { runPlatform }, info] = await Promise.all([
       import("../client/init.ts"),
       import("../client/LiveNode.ts"),
-      import("../client/NodePlatform.ts"),
-      identity.certificate((error) => this.#onFailure(error), this.#off.signal)
+      import("./runPlatform.ts"),
+      identity.certificate((error) => this.#onFailure(error.message), this.#off.signal)
     ])
-    const init = makeInit(this.#platform(nodePlatform, pid))
+    const init = makeInit(runPlatform(shown, (reason) => this.#onFailure(reason)))
     const node = await init({ info, seed: identity.key.seed, exitHook: false, onCancel, warn })
     if (!(node instanceof LiveNode)) {
       // An inactive one has told why.
@@ -135,38 +152,14 @@ export class RunNode {
     this.#early = []
   }
 
-  /** The process that the tree shows is the command, not the wrapper. */
-  #platform(platform: Platform, pid: number): Platform {
-    const { executable } = this.#options
-    return {
-      ...platform,
-      processInfo: () => ({ ...platform.processInfo(), pid, ppid: process.pid, executable }),
-      connect: (url, events) => platform.connect(url, this.#watched(events))
-    }
-  }
-
-  #watched(events: SocketEvents): SocketEvents {
-    let isOpen = false
-    return {
-      ...events,
-      opened: () => {
-        isOpen = true
-        events.opened()
-      },
-      closed: (reason) => {
-        if (!isOpen) this.#onFailure(new Error(reason))
-        events.closed(reason)
-      }
-    }
-  }
-
-  #onFailure(error: Error): void {
+  #onFailure(reason: string): void {
     // That it was called off says nothing.
-    if (!this.#off.signal.aborted) this.#lastFailure = error.message
+    if (!this.#off.signal.aborted) this.#lastFailure = reason
     this.#fail()
   }
 }
 
+/** Keeps no process alive. */
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, milliseconds).unref()
