@@ -1,11 +1,9 @@
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
+import { dropSurroundings } from "./test/harness/surroundings.ts"
 
-// What the surroundings configure must not decide how a test ends. `TRAILS_TEST_DATABASE_URL` is set afterwards, by
-// the global set-up.
-const foreign =
-  /^(?:TRAILS_|OTEL_|PG[A-Z]|DATABASE_|NATS_|LISTEN_ADDR$|SERVER_INSTANCE$|DEFAULT_START_DEADLINE$|DISCONNECT_GRACE$|RECONNECT_WINDOW$)/
-for (const name of Object.keys(process.env)) if (foreign.test(name)) delete process.env[name]
+// `TRAILS_TEST_DATABASE_URL` is set afterwards, by the global set-up.
+dropSurroundings()
 
 export default defineConfig({
   test: {

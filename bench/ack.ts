@@ -17,6 +17,9 @@ import { Trailsd } from "../test/harness/Trailsd.ts"
 import { AckDriver, type RunResult } from "./AckDriver.ts"
 import type { BareStart } from "./BareServer.ts"
 import { showSpread, type Spread, spreadOf } from "./spread.ts"
+import { dropSurroundings } from "../test/harness/surroundings.ts"
+
+dropSurroundings()
 
 const { values: args } = parseArgs({
   options: {

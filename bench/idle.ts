@@ -11,6 +11,9 @@ import { Postgres } from "../test/harness/Postgres.ts"
 import { type Memory, ServerMemory } from "../test/harness/ServerMemory.ts"
 import { Trailsd } from "../test/harness/Trailsd.ts"
 import type { StormCount, StormStart } from "../test/system/stormClients.ts"
+import { dropSurroundings } from "../test/harness/surroundings.ts"
+
+dropSurroundings()
 
 const { values: args } = parseArgs({
   options: {

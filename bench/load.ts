@@ -6,6 +6,9 @@ import { EXIT, LoadError } from "./load/LoadError.ts"
 import { readFlags } from "./load/LoadFlags.ts"
 import { LoadRun } from "./load/LoadRun.ts"
 import { describe, exitCodeOf, problemsOf, summarize } from "./load/LoadSummary.ts"
+import { dropSurroundings } from "../test/harness/surroundings.ts"
+
+dropSurroundings()
 
 /** Lines of problems that are shown. */
 const SHOWN = 10

@@ -13,6 +13,9 @@ import { makeEnvelope } from "../test/harness/TestEnvelope.ts"
 import { Trailsd } from "../test/harness/Trailsd.ts"
 import { waitUntil } from "../test/harness/waitUntil.ts"
 import { percentile, showSpread, type Spread, spreadOf } from "./spread.ts"
+import { dropSurroundings } from "../test/harness/surroundings.ts"
+
+dropSurroundings()
 
 const RUNS = 9
 const WARM_UP = 3

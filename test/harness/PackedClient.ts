@@ -2,14 +2,9 @@ import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { npmInstall } from "./Runtimes.ts"
+import { npmInstall, npmPack } from "./Npm.ts"
 
 const BUILD = resolve(import.meta.dirname, "../../scripts/buildClient.mjs")
-
-interface Packed {
-  readonly filename: string
-  readonly files: ReadonlyArray<{ readonly path: string }>
-}
 
 /** The client as a stranger gets it: built, packed, and installed from the packed file into an empty folder. */
 export class PackedClient {
@@ -31,18 +26,10 @@ export class PackedClient {
     const folder = join(temporary, "installed")
     mkdirSync(folder)
     execFileSync(process.execPath, [BUILD, build], { timeout: 60_000 })
-    const args = ["pack", "--json", "--ignore-scripts", "--pack-destination", temporary]
-    const [packed] = JSON.parse(
-      execFileSync("npm", args, { cwd: build, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 60_000 })
-    ) as ReadonlyArray<Packed>
-    if (packed === undefined) throw new Error("npm pack packed nothing")
+    const { file, files } = npmPack(build, temporary)
     writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }))
-    npmInstall(folder, join(temporary, packed.filename))
-    return new PackedClient(
-      temporary,
-      folder,
-      packed.files.map(({ path }) => path)
-    )
+    npmInstall(folder, file)
+    return new PackedClient(temporary, folder, files)
   }
 
   dispose(): void {

@@ -1,6 +1,6 @@
-import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { npmInstall } from "./Npm.ts"
 
 /** A program that runs JavaScript: its command line up to the script. */
 export interface Runtime {
@@ -22,19 +22,6 @@ const FOLDER = join(
     .join("-")
     .replaceAll(/[^\w.]+/g, "-")}`
 )
-
-/** `npm install` without what nobody asked for. Fails with what npm said. */
-export const npmInstall = (folder: string, ...args: ReadonlyArray<string>): void => {
-  execFileSync(
-    "npm",
-    ["install", "--prefix", folder, "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", ...args],
-    {
-      cwd: folder,
-      stdio: ["ignore", "ignore", "pipe"],
-      timeout: 240_000
-    }
-  )
-}
 
 /** The one that runs the tests. */
 export const thisRuntime: Runtime = { name: "Node 24", command: [process.execPath] }

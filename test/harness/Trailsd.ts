@@ -5,6 +5,7 @@ import { join, resolve } from "node:path"
 import { freePort } from "./freePort.ts"
 import { type Keypair, makeKeypair, secretPem } from "./Keypair.ts"
 import { leash } from "./Leash.ts"
+import { withoutSurroundings } from "./surroundings.ts"
 import { waitUntil } from "./waitUntil.ts"
 
 export interface TrailsdOptions {
@@ -26,17 +27,6 @@ const ROOT = resolve(import.meta.dirname, "../..")
 const MAIN = join(ROOT, "src/main.ts")
 /** Latest output kept per server, in characters. */
 const KEPT = 200_000
-
-/** Settings of the surroundings must not reach a server under test. */
-const cleanEnvironment = (): Record<string, string> => {
-  const kept: Record<string, string> = {}
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value === undefined || /^(TRAILS_|OTEL_|DATABASE_|NATS_|PG)/.test(name)) continue
-    if (/^(LISTEN_ADDR|SERVER_INSTANCE|DEFAULT_START_DEADLINE|DISCONNECT_GRACE|RECONNECT_WINDOW)$/.test(name)) continue
-    kept[name] = value
-  }
-  return kept
-}
 
 /** A trailsd process with a data folder, a server key and a port of its own, which survive its restarts. */
 export class Trailsd {
@@ -97,7 +87,7 @@ export class Trailsd {
       cwd: this.folder,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
-        ...cleanEnvironment(),
+        ...withoutSurroundings(),
         HOME: this.folder,
         LISTEN_ADDR: `127.0.0.1:${this.port}`,
         TRAILS_DATA_DIR: this.dataDir,

@@ -5,19 +5,26 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { waitUntil } from "../harness/waitUntil.ts"
 
-const MAIN = resolve(import.meta.dirname, "../../src/main.ts")
+/** trailsd as it is in this folder. */
+const SOURCE: ReadonlyArray<string> = [process.execPath, resolve(import.meta.dirname, "../../src/main.ts")]
 
 /** A folder that stands for a user's machine: home, working folder, nothing else in the environment. */
 export class Machine {
   readonly folder = mkdtempSync(join(tmpdir(), "trails-main-"))
   readonly launched: Array<Launched> = []
+  readonly #command: ReadonlyArray<string>
+
+  /** `command`: what starts trailsd there. */
+  constructor(command: ReadonlyArray<string> = SOURCE) {
+    this.#command = command
+  }
 
   get home(): string {
     return join(this.folder, "home")
   }
 
   launch(env: Readonly<Record<string, string>> = {}, args: ReadonlyArray<string> = []): Launched {
-    const launched = new Launched(this.folder, { HOME: this.home, ...env }, args)
+    const launched = new Launched(this.folder, { HOME: this.home, ...env }, [...this.#command, ...args])
     this.launched.push(launched)
     return launched
   }
@@ -35,8 +42,9 @@ export class Launched {
   stderr = ""
   readonly #exit: Promise<number | null>
 
-  constructor(cwd: string, env: Readonly<Record<string, string>>, args: ReadonlyArray<string>) {
-    this.child = spawn(process.execPath, [MAIN, ...args], {
+  constructor(cwd: string, env: Readonly<Record<string, string>>, command: ReadonlyArray<string>) {
+    const [program = "", ...args] = command
+    this.child = spawn(program, args, {
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env["PATH"] ?? "", ...env }

@@ -1,6 +1,9 @@
 /** `npm run test:crash [-- --embedded] [-- --seed=N]`: the crash run in full. */
 import { parseArgs } from "node:util"
 import { crashFailures, crashRun, reportLine } from "./CrashRun.ts"
+import { dropSurroundings } from "../harness/surroundings.ts"
+
+dropSurroundings()
 
 const { values } = parseArgs({
   options: { embedded: { type: "boolean", default: false }, seed: { type: "string", default: "2025" } }

@@ -2,6 +2,9 @@
 import { parseArgs } from "node:util"
 import { Postgres } from "../harness/Postgres.ts"
 import { reconnectStorm, stormFailures, stormLine } from "./ReconnectStorm.ts"
+import { dropSurroundings } from "../harness/surroundings.ts"
+
+dropSurroundings()
 
 const { values } = parseArgs({
   options: {

@@ -1,0 +1,62 @@
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { freePort } from "../harness/freePort.ts"
+import { PackedTrailsd } from "../harness/PackedTrailsd.ts"
+import { post, rest } from "../harness/Rest.ts"
+import { Machine } from "../main/Launched.ts"
+
+/** To build, pack and install, on a busy machine, milliseconds. */
+const INSTALL_MS = 300_000
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  readonly version: string
+}
+const machine = new Machine(["trailsd"])
+let packed: PackedTrailsd
+
+beforeAll(() => {
+  mkdirSync(machine.home)
+  packed = PackedTrailsd.install()
+}, INSTALL_MS)
+afterAll(() => {
+  machine.dispose()
+  packed?.dispose()
+})
+
+const run = (program: string, ...args: ReadonlyArray<string>): string =>
+  execFileSync(program, args, {
+    cwd: machine.folder,
+    encoding: "utf8",
+    timeout: 30_000,
+    env: { PATH: packed.path, HOME: machine.home }
+  })
+
+it("the packed file has the launchers, the build, the documents and the papers; nothing else", () => {
+  const built = /^lib\/(?:\w+\/)*\w+\.js$|^lib\/storage\/migrations\/\d{6}_\w+\.sql$|^docs\/(?:decisions\/)?[\w-]+\.md$/
+  const papers = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json"]
+  const launchers = ["bin/launch.sh", "bin/trails", "bin/trailsd"]
+  expect(packed.files.filter((path) => !built.test(path)).toSorted()).toEqual([...papers, ...launchers].toSorted())
+})
+
+it("trailsd and trails say their version", () => {
+  expect(run("trailsd", "--version").trim()).toBe(version)
+  expect(run("trails", "--version").trim()).toBe(version)
+})
+
+it("trailsd serves from an embedded database below the working folder, and keeps it through kill -9", async () => {
+  const port = await freePort()
+  const http = `http://127.0.0.1:${port}`
+  const env = { PATH: packed.path, LISTEN_ADDR: `127.0.0.1:${port}` }
+  const first = await machine.launch(env).ready()
+  expect((await fetch(`${http}/readyz`)).status).toBe(200)
+  expect(existsSync(join(machine.folder, ".trailsd/pglite"))).toBe(true)
+  expect(await post(http, "roots", { appName: "kept" })).toMatchObject({ status: 201 })
+  await first.end("SIGKILL")
+
+  const second = await machine.launch(env).ready()
+  const { body } = await rest(http, "apps?name=kept")
+  expect(body).toMatchObject({ items: [{ app_name: "kept", status: "scheduled" }] })
+  expect(await second.end("SIGTERM")).toMatchObject({ code: 0 })
+})
