@@ -1,4 +1,5 @@
 import { isIP } from "node:net"
+import { durationMs, showDuration } from "./protocol/Duration.ts"
 import type { Level } from "./protocol/Frames.ts"
 
 /** A decoded value, or what is wrong with the text: a phrase that follows the variable's name and `: `. */
@@ -24,29 +25,17 @@ export const parseLevel = (text: string): Parsed<Level> =>
     ? bad(`"${text}" is not enforced by this version; use "signed"`)
     : oneOf("open", "signed")(text)
 
-const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
 /** `90`, `1500ms`, `2s`, `5m`, `1h`, `7d` as milliseconds; a bare number is seconds. */
 export const parseDuration =
   (min: number, max: number) =>
   (text: string): Parsed<number> => {
-    const match = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(text)
-    if (match === null)
+    const value = durationMs(text)
+    if (value === null)
       return bad(`"${text}" is not a duration; write seconds as a number, or a unit: 1500ms, 2s, 5m, 1h`)
-    const value = Math.round(Number(match[1]) * (milliseconds[match[2] ?? "s"] ?? 1000))
     return value < min || value > max
       ? bad(`"${text}" is out of range; allowed are ${showDuration(min)} to ${showDuration(max)}`)
       : good(value)
   }
-
-/** Milliseconds as an operator would write them. */
-export const showDuration = (ms: number): string => {
-  for (const unit of ["d", "h", "m", "s"] as const) {
-    const size = milliseconds[unit] ?? 1
-    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`
-  }
-  return ms === 0 ? "0" : `${ms}ms`
-}
 
 const bytes: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 1024, MiB: 1024 * 1024 }
 

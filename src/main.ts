@@ -37,6 +37,7 @@ import { makeBootHandler } from "./transports/BootHandler.ts"
 import { Readiness } from "./transports/rest/HealthRoutes.ts"
 import { makeRestHandler } from "./transports/RestServer.ts"
 import { advertise } from "./transports/ServerAdvert.ts"
+import { Waiters } from "./transports/Waiters.ts"
 import { Watch } from "./transports/Watch.ts"
 import { WebSocketServer } from "./transports/WebSocketServer.ts"
 
@@ -115,7 +116,7 @@ const replicaLayer = (settings: SettingsShape) => {
   )
   return Layer.mergeAll(target, hold).pipe(
     Layer.provideMerge(WebSocketServer.layer),
-    Layer.provideMerge(Watch.layer),
+    Layer.provideMerge(Layer.mergeAll(Watch.layer, Waiters.layer)),
     Layer.provideMerge(ReplicaActors.layer()),
     Layer.provideMerge(Layer.mergeAll(StorageActor.layer, Bus.local)),
     Layer.provideMerge(ReplicaLease.layer({ instance: settings.instance, version })),
@@ -132,6 +133,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const system = yield* ActorSystem
   const storage = yield* StorageActor
   const watch = yield* Watch
+  const waiters = yield* Waiters
   const lease = yield* ReplicaLease
   const health = yield* DatabaseHealth
   const telemetry = yield* Telemetry
@@ -144,7 +146,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const base = yield* start("base", [health.child, lease.child])
   const writers = yield* start("writers", storage.children)
   const actors = yield* start("actors", system.children)
-  const watchers = yield* start("watch", watch.children)
+  const watchers = yield* start("watch", [...watch.children, ...waiters.children])
   const duties = yield* start("duties", [
     yield* deadlines({ disconnectGraceMs: settings.disconnectGrace }),
     yield* reaper,
@@ -154,7 +156,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const stop = shutdown(
     shutdownSteps({
       stopAccepting: http.stopAccepting,
-      drain: sockets.drain,
+      drain: Effect.andThen(waiters.close, sockets.drain),
       duties: Effect.andThen(duties.stop, watchers.stop),
       actors: Effect.andThen(system.stop, actors.stop),
       writers: writers.stop,

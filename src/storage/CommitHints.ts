@@ -1,8 +1,9 @@
 import { Context, Effect, Layer } from "effect"
+import type { NodeState } from "../protocol/Frames.ts"
 import { NodeStore } from "./NodeStore.ts"
 
-/** `path`: of a node with new log rows, root first, itself last. */
-export type OnCommit = (path: ReadonlyArray<string>) => void
+/** `path`: of a node with new log rows, root first, itself last. `status`: what they have made of it. */
+export type OnCommit = (path: ReadonlyArray<string>, status: NodeState) => void
 
 /**
  * Tells, within this process, that rows of a node have been committed: a hint to look at the log, never the fact
@@ -11,8 +12,8 @@ export type OnCommit = (path: ReadonlyArray<string>) => void
 export class CommitHints extends Context.Service<
   CommitHints,
   {
-    /** At most one listener; null: nobody listens any more. It must neither throw nor wait. */
-    readonly listen: (listener: OnCommit | null) => void
+    /** Until the answer is called. The listener must neither throw nor wait. */
+    readonly listen: (listener: OnCommit) => () => void
   }
 >()("trails/storage/CommitHints") {}
 
@@ -20,15 +21,19 @@ export class CommitHints extends Context.Service<
 export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Layer.effectContext(
   Effect.gen(function* () {
     const store = yield* NodeStore
-    let listener: OnCommit | null = null
+    const listeners = new Set<OnCommit>()
+    const tell: OnCommit = (path, status) => {
+      for (const listener of listeners) listener(path, status)
+    }
     const hinted = NodeStore.of({
       ...store,
       append: (lane, writes) =>
         Effect.tap(store.append(lane, writes), (outcomes) =>
           Effect.sync(() => {
-            if (listener === null) return
+            if (listeners.size === 0) return
             for (let i = 0; i < writes.length; i++) {
-              if (outcomes[i]?._tag === "Committed") listener(writes[i]!.path)
+              const { hot, path } = writes[i]!
+              if (outcomes[i]?._tag === "Committed") tell(path, hot.status)
             }
           })
         ),
@@ -36,10 +41,14 @@ export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Lay
         Effect.tap(store.birth(request), (outcome) =>
           Effect.sync(() => {
             // One that exists may have been born by an attempt of ours whose answer was lost.
-            if (listener !== null && outcome._tag !== "Refused") listener(outcome.row.path)
+            if (outcome._tag !== "Refused") tell(outcome.row.path, outcome.row.status)
           })
         )
     })
-    return Context.make(NodeStore, hinted).pipe(Context.add(CommitHints, { listen: (next) => void (listener = next) }))
+    const listen: CommitHints["Service"]["listen"] = (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    }
+    return Context.make(NodeStore, hinted).pipe(Context.add(CommitHints, { listen }))
   })
 )

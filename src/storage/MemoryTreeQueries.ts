@@ -111,13 +111,16 @@ export const layer: Layer.Layer<TreeQueries, never, MemoryTables> = Layer.effect
         }),
       stirredSince: (appId, after) =>
         step(tables, (t) => {
-          if (!t.nodes.has(appId)) return "unknown"
-          if (after > t.log.length) return "foreign"
+          const node = t.nodes.get(appId)
+          if (node === undefined) return null
           const later = t.log.slice(after)
           const below = (id: string) => t.nodes.get(id)?.row.path.slice(0, -1).includes(appId) === true
-          return later.some((row) => row.appId === appId || (row.kind !== "refused" && below(row.appId)))
-            ? "stirred"
-            : "quiet"
+          return {
+            stirred: later.some((row) => row.appId === appId || (row.kind !== "refused" && below(row.appId))),
+            foreign: after > t.log.length,
+            n: node.row.n,
+            newest: t.log.length
+          }
         })
     }
   })

@@ -3,7 +3,7 @@ import { Database, type Row } from "./Database.ts"
 import { movedNodes, standing } from "./sql/standings.ts"
 import { stirredSince } from "./sql/stirredSince.ts"
 import { treeView } from "./sql/treeView.ts"
-import { type Standing, type StoredText, type TreeNode, TreeQueries } from "./TreeQueries.ts"
+import { type Standing, type Stir, type StoredText, type TreeNode, TreeQueries } from "./TreeQueries.ts"
 
 const textOf = (text: unknown, bytes: unknown): StoredText | null =>
   bytes === null ? null : { text: text as string | null, bytes: bytes as number }
@@ -40,11 +40,10 @@ export const layer: Layer.Layer<TreeQueries, never, Database> = Layer.effect(
           return { nodes: rows.map(nodeOf), total: first["total"] as number | null, cursor: first["cursor"] as number }
         }),
       stirredSince: (appId, after) =>
-        Effect.map(database.query(stirredSince, [appId, after]), ([row]) => {
-          if (row === undefined) return "unknown"
-          if (row["foreign"] === true) return "foreign"
-          return row["stirred"] === true ? "stirred" : "quiet"
-        })
+        Effect.map(
+          database.query(stirredSince, [appId, after]),
+          ([row]) => (row as unknown as Stir | undefined) ?? null
+        )
     }
   })
 )

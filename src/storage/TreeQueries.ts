@@ -58,6 +58,15 @@ export interface TreeView {
   readonly cursor: number
 }
 
+export interface Stir {
+  readonly stirred: boolean
+  /** Such a log id was never drawn here. */
+  readonly foreign: boolean
+  /** The node's own log counter, and the newest log id, at that moment. */
+  readonly n: number
+  readonly newest: number
+}
+
 export interface TreeBounds {
   /** Levels below the node. */
   readonly depth: number
@@ -84,13 +93,7 @@ export class TreeQueries extends Context.Service<
     ) => Effect.Effect<ReadonlyMap<string, Pick<Standing, "n" | "status">>, StoreError>
     /** Reads no more of the tree than it answers. null: no such node. */
     readonly tree: (appId: string, bounds: TreeBounds) => Effect.Effect<TreeView | null, StoreError>
-    /**
-     * Whether anything has been logged at or below the node since the log id `after`. "unknown": no such node. "foreign":
-     * such an id was never drawn here.
-     */
-    readonly stirredSince: (
-      appId: string,
-      after: number
-    ) => Effect.Effect<"stirred" | "quiet" | "foreign" | "unknown", StoreError>
+    /** Whether anything has been logged at or below the node since the log id `after`. null: no such node. */
+    readonly stirredSince: (appId: string, after: number) => Effect.Effect<Stir | null, StoreError>
   }
 >()("trails/storage/TreeQueries") {}

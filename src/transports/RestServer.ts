@@ -6,6 +6,7 @@ import type { Settings } from "../Settings.ts"
 import type { AuditLog } from "../storage/AuditLog.ts"
 import type { NodeQueries } from "../storage/NodeQueries.ts"
 import { StoreError } from "../storage/StoreError.ts"
+import type { TreeQueries } from "../storage/TreeQueries.ts"
 import type { Telemetry } from "../Telemetry.ts"
 import type { AdminKey } from "./AdminKey.ts"
 import { makeAccess } from "./rest/Access.ts"
@@ -17,6 +18,8 @@ import { parseJson, readBody } from "./rest/RequestBody.ts"
 import { rootRoutes } from "./rest/RootRoutes.ts"
 import { matchRoute, readQuery, type Reply } from "./rest/Route.ts"
 import { serverRoutes } from "./rest/ServerRoutes.ts"
+import { treeRoutes } from "./rest/TreeRoutes.ts"
+import type { Waiters } from "./Waiters.ts"
 
 export interface RestOptions {
   /** Makes the ids of new roots: UUID version 4. */
@@ -25,7 +28,17 @@ export interface RestOptions {
   readonly version: string
 }
 
-type Requirements = ActorSystem | AdminKey | AuditLog | NodeQueries | Readiness | ServerKey | Settings | Telemetry
+type Requirements =
+  | ActorSystem
+  | AdminKey
+  | AuditLog
+  | NodeQueries
+  | Readiness
+  | ServerKey
+  | Settings
+  | Telemetry
+  | TreeQueries
+  | Waiters
 
 /**
  * The REST API as a listener for `node:http`, beside which upgrades go their own way. Every request takes the same
@@ -40,11 +53,15 @@ export const makeRestHandler: (
     ...(yield* healthRoutes),
     ...(yield* serverRoutes(options.version)),
     ...(yield* appRoutes),
+    ...(yield* treeRoutes),
     ...(yield* rootRoutes(options.newId)),
     ...(yield* childRoutes)
   ]
 
-  const answer = Effect.fnUntraced(function* (request: IncomingMessage): Effect.fn.Return<Reply, Problem | StoreError> {
+  const answer = Effect.fnUntraced(function* (
+    request: IncomingMessage,
+    response: ServerResponse
+  ): Effect.fn.Return<Reply, Problem | StoreError> {
     const target = request.url ?? ""
     if (!target.startsWith("/") || target.includes("#")) {
       return yield* badRequest("bad_target", "The request line must name a path, e.g. GET /api/v1/apps")
@@ -58,7 +75,7 @@ export const makeRestHandler: (
     // A page that rebinds its own name to this address could read figures and reasons as well as rows. Only a probe by
     // HTTP/1.0 names no host at all; no browser leaves it out.
     if (route.access !== "public" || request.headers.host !== undefined) yield* access.guard(request)
-    const common = { params, query, authority: request.headers.host ?? null }
+    const common = { params, query, authority: request.headers.host ?? null, gone: goneOf(response) }
     if (route.access === "public")
       return yield* route.handle({ ...common, principal: { actor: "anonymous" }, body: null })
     const { principal, seal } = yield* access.admit(request, route)
@@ -72,7 +89,7 @@ export const makeRestHandler: (
   })
 
   const serve = (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> =>
-    Effect.exit(answer(request)).pipe(
+    Effect.exit(answer(request, response)).pipe(
       Effect.flatMap((exit) => {
         if (Exit.isSuccess(exit)) return Effect.sync(() => sendReply(response, exit.value))
         const error = Cause.findErrorOption(exit.cause)
@@ -98,6 +115,14 @@ export const makeRestHandler: (
     fork(serve(request, response))
   }
 })
+
+const goneOf = (response: ServerResponse): Effect.Effect<never> =>
+  Effect.callback<never>((resume) => {
+    const onClose = () => resume(Effect.interrupt)
+    if (response.destroyed) onClose()
+    else response.on("close", onClose)
+    return Effect.sync(() => void response.off("close", onClose))
+  })
 
 const internal = new Problem({ status: 500, code: "internal", detail: "The request failed; the server's log says why" })
 

@@ -62,6 +62,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
   const woken = new Set<Subscription>()
   const pulse = yield* Latch.make()
   const ready = yield* Queue.unbounded<Subscription>()
+  let unlisten = (): void => {}
   let count = 0
   let starved = 0
   /** How far the sweep has looked; null: nobody was there for whom to look. */
@@ -87,7 +88,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
 
   const begin = (subscriber: Subscriber, scope: Subscription["scope"], cursor: number): void => {
     const subscription = new Subscription(subscriber, scope, cursor)
-    if (count++ === 0) hints.listen(onCommit)
+    if (count++ === 0) unlisten = hints.listen(onCommit)
     const own = sessions.get(subscriber)
     if (own === undefined) sessions.set(subscriber, [subscription])
     else own.push(subscription)
@@ -109,7 +110,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
     const others = watched.get(subscriber.appId)
     others?.delete(subscription)
     if (others?.size === 0) watched.delete(subscriber.appId)
-    if (--count === 0) hints.listen(null)
+    if (--count === 0) unlisten()
   }
 
   const queue = (subscription: Subscription): void => {

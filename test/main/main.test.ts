@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, randomBytes, sign } from "node:crypto"
+import { createHash, createPrivateKey, createPublicKey, randomBytes, sign } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { join } from "node:path"
@@ -64,9 +64,12 @@ describe("embedded", () => {
     for (const file of ["server.key.pem", "admin.key.pem"])
       assert.strictEqual(statSync(join(data, file)).mode & 0o777, 0o600)
     const advert = JSON.parse(readFileSync(join(servers(machine), `${port}.json`), "utf8"))
+    const publicKey = createPublicKey(readFileSync(join(data, "server.key.pem"), "utf8")).export({ format: "jwk" })
     assert.deepStrictEqual(advert, {
       endpoint: `ws://${addressOf(port)}/ws`,
       url: `http://${addressOf(port)}`,
+      level: "open",
+      serverPubKey: `ed25519:${Buffer.from(publicKey.x ?? "", "base64url").toString("base64")}`,
       adminKeyFile: join(data, "admin.key.pem"),
       pid: running.child.pid
     })

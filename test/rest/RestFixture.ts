@@ -15,11 +15,19 @@ import { type AuditEntry, AuditLog } from "../../src/storage/AuditLog.ts"
 import type { Row } from "../../src/storage/Database.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
 import { type AppFilter, NodeQueries, type Page, type StoredBirth } from "../../src/storage/NodeQueries.ts"
-import type { StoreError } from "../../src/storage/StoreError.ts"
+import * as CommitHints from "../../src/storage/CommitHints.ts"
+import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
+import { MemoryTables } from "../../src/storage/MemoryTables.ts"
+import * as MemoryTreeLog from "../../src/storage/MemoryTreeLog.ts"
+import * as MemoryTreeQueries from "../../src/storage/MemoryTreeQueries.ts"
+import { NodeStore } from "../../src/storage/NodeStore.ts"
+import { StoreError } from "../../src/storage/StoreError.ts"
+import { TreeQueries } from "../../src/storage/TreeQueries.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { AdminKey } from "../../src/transports/AdminKey.ts"
 import { Readiness } from "../../src/transports/rest/HealthRoutes.ts"
 import { makeRestHandler } from "../../src/transports/RestServer.ts"
+import { Waiters } from "../../src/transports/Waiters.ts"
 
 export const signingKey = (): HttpSigningKey & { readonly secret: KeyObject } => {
   const pair = generateKeyPairSync("ed25519")
@@ -35,6 +43,58 @@ export type Call =
   | readonly ["apps", AppFilter, Page]
   | readonly ["children" | "log", string, unknown]
   | readonly ["crashes", Page]
+
+/** Stores in memory, whose commits can be made to give no hints, and those who wait on them. */
+class Forest {
+  store!: NodeStore["Service"]
+  waiters!: Waiters["Service"]
+  /** No hint of a commit is heard. */
+  isDeaf = false
+  /** The database is away. */
+  isAway = false
+  /** Reads of how a node stands. */
+  reads = 0
+
+  readonly #queries = Layer.effect(
+    TreeQueries,
+    Effect.map(TreeQueries, (queries) =>
+      TreeQueries.of({
+        ...queries,
+        standing: (appId) =>
+          Effect.suspend(() => {
+            this.reads++
+            return this.isAway
+              ? Effect.fail(new StoreError({ reason: "Unavailable", operation: "standing", message: "gone" }))
+              : queries.standing(appId)
+          })
+      })
+    )
+  ).pipe(Layer.provide(MemoryTreeQueries.layer))
+
+  readonly #hints = Layer.effect(
+    CommitHints.CommitHints,
+    Effect.map(CommitHints.CommitHints, ({ listen }) => ({
+      listen: (listener: CommitHints.OnCommit) =>
+        listen((path, status) => {
+          if (!this.isDeaf) listener(path, status)
+        })
+    }))
+  )
+
+  readonly layer = Layer.effectDiscard(
+    Effect.gen({ self: this }, function* () {
+      this.store = yield* NodeStore
+      this.waiters = yield* Waiters
+      yield* Effect.forEach(this.waiters.children, ({ start }) => Effect.forkScoped(start), { discard: true })
+    })
+  ).pipe(
+    Layer.provideMerge(Waiters.layerWith({ waiters: 150, sweepMs: 50 })),
+    Layer.provideMerge(Layer.mergeAll(this.#queries, MemoryTreeLog.layer, this.#hints)),
+    Layer.provideMerge(CommitHints.layer),
+    Layer.provideMerge(MemoryNodeStore.layer),
+    Layer.provideMerge(MemoryTables.layer)
+  )
+}
 
 /** What stands behind the API under test; a test sets it and looks at it afterwards. */
 export class Backstage {
@@ -52,7 +112,10 @@ export class Backstage {
   mailboxFull = false
   answer: (appId: string) => IntentAnswer | null = (appId) => ({ _tag: "Done", appId, created: true })
 
+  readonly forest = new Forest()
+
   readonly layer = Layer.mergeAll(
+    this.forest.layer.pipe(Layer.provide(Telemetry.layer)),
     Layer.succeed(AdminKey, { publicKey: this.admin.publicKey, generatedFile: null }),
     Layer.succeed(ServerKey, {
       publicKey: this.server.publicKey,
@@ -101,6 +164,8 @@ export class Backstage {
   reset(): void {
     this.rows = []
     this.log = []
+    this.forest.isDeaf = false
+    this.forest.isAway = false
     this.births.clear()
     this.problems = []
     this.storeError = null

@@ -170,6 +170,8 @@ describe("who may call without a signature", () => {
       `/api/v1/apps/${ID}`,
       `/api/v1/apps/${ID}/log`,
       `/api/v1/apps/${ID}/children`,
+      `/api/v1/apps/${ID}/wait?timeout=20`,
+      `/api/v1/apps/${ID}/tree`,
       "/api/v1/crashes"
     ]) {
       refused(await signed.send("GET", path), 401, "signature_missing", "RFC 9421")

@@ -3,10 +3,10 @@ import { hostname } from "node:os"
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { showDuration } from "../../src/protocol/Duration.ts"
 import { nearestName } from "../../src/protocol/NearestName.ts"
 import { type Environment, loadSettings } from "../../src/SettingsConfig.ts"
 import { settingsTable } from "../../src/SettingsTable.ts"
-import { showDuration } from "../../src/SettingsValue.ts"
 import { readmeTable } from "./readmeTable.ts"
 
 const settingsOf = (env: Environment) => Effect.map(loadSettings(env), (loaded) => loaded.settings)

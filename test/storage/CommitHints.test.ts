@@ -1,5 +1,5 @@
 import { type Effect, Layer, ManagedRuntime } from "effect"
-import { afterAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest"
 import * as CommitHintsLayer from "../../src/storage/CommitHints.ts"
 import { CommitHints } from "../../src/storage/CommitHints.ts"
 import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
@@ -14,14 +14,21 @@ afterAll(() => runtime.dispose())
 
 describe("hints of commits", () => {
   let told: Array<ReadonlyArray<string>>
+  let statuses: Array<string>
+  let stop: () => void
   let store: NodeStore["Service"]
   let hints: CommitHints["Service"]
   beforeEach(async () => {
     told = []
     store = await runtime.runPromise(NodeStore)
     hints = await runtime.runPromise(CommitHints)
-    hints.listen((path) => void told.push(path))
+    statuses = []
+    stop = hints.listen((path, status) => {
+      told.push(path)
+      statuses.push(status)
+    })
   })
+  afterEach(() => stop())
   const run = <A, E>(effect: Effect.Effect<A, E>) => runtime.runPromise(effect)
   const bear = async (parentId: string | null) => bornRow(await run(store.birth(requestOf(birthOf(), { parentId }))))
 
@@ -31,6 +38,7 @@ describe("hints of commits", () => {
     expect(told).toEqual([[root.appId], [root.appId, child.appId]])
     await run(store.append(0, [statusWrite(child, 1), statusWrite({ ...root, n: 9 }, 1)]))
     expect(told.slice(2)).toEqual([[root.appId, child.appId]])
+    expect(statuses).toEqual(["connected", "connected", "running"])
     await run(store.birth({ ...requestOf(birthOf()), decide: () => ({ _tag: "Refuse", refusal: "no" as never }) }))
     expect(told).toHaveLength(3)
   })
@@ -42,8 +50,17 @@ describe("hints of commits", () => {
     expect(told).toEqual([[request.appId], [request.appId]])
   })
 
+  it("each of several listeners is told until it stops", async () => {
+    let other = 0
+    const stopOther = hints.listen(() => void other++)
+    await bear(null)
+    stopOther()
+    await bear(null)
+    expect([other, told.length]).toEqual([1, 2])
+  })
+
   it("nobody listens any more: nothing is told", async () => {
-    hints.listen(null)
+    stop()
     const root = await bear(null)
     await run(store.append(0, [statusWrite(root, 1)]))
     expect(told).toEqual([])

@@ -15,7 +15,9 @@ select
       where l.parent_id = any (array[p.app_id]) and l.kind <> 'refused' and l.id > $2::int8
       order by l.parent_id, l.id limit 1
     ) l
-  ) as stirred
+  ) as stirred,
+  s.n,
+  coalesce((select l.id from public.node_log l order by l.id desc limit 1), 0) as newest
 from public.node_status s
 where s.app_id = $1::uuid`
 }

@@ -2,9 +2,20 @@ import { Effect } from "effect"
 import type { NodeState } from "../../protocol/Frames.ts"
 import type { Row } from "../../storage/Database.ts"
 import { type AppFilter, NodeQueries } from "../../storage/NodeQueries.ts"
+import { Waiters } from "../Waiters.ts"
 import { jsonText, logText, pageText } from "./JsonText.ts"
-import { badRequest, notFound, Problem } from "./Problem.ts"
-import { json, readInteger, readUuid, type Reply, type RestRequest, type Route } from "./Route.ts"
+import { badRequest, Problem } from "./Problem.ts"
+import {
+  json,
+  noSuchNode,
+  readInteger,
+  readTimeout,
+  readUuid,
+  type Reply,
+  type RestRequest,
+  type Route,
+  valid
+} from "./Route.ts"
 
 const STATES: ReadonlyArray<NodeState> = [
   "scheduled",
@@ -20,10 +31,6 @@ const STATES: ReadonlyArray<NodeState> = [
 ]
 
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
-
-/** Fails with the problem when `value` is one. */
-const valid = <A>(value: A | Problem): Effect.Effect<A, Problem> =>
-  value instanceof Problem ? Effect.fail(value) : Effect.succeed(value)
 
 /** One row more than asked for tells whether there is a next page; its key is `next` of this one's last row. */
 const page = (rows: ReadonlyArray<Row>, limit: number, key: string): Reply => {
@@ -95,13 +102,14 @@ const readFilter = (query: RestRequest["query"]): AppFilter | Problem => {
 }
 
 /** Nodes, their logs and crashes: rows of the views of PROTOCOL §12, columns named as there. */
-export const appRoutes: Effect.Effect<ReadonlyArray<Route>, never, NodeQueries> = Effect.gen(function* () {
+export const appRoutes: Effect.Effect<ReadonlyArray<Route>, never, NodeQueries | Waiters> = Effect.gen(function* () {
   const queries = yield* NodeQueries
+  const waiters = yield* Waiters
 
   const existing = Effect.fnUntraced(function* (request: RestRequest) {
     const appId = yield* valid(readUuid(request.params.id ?? "", "The id in the path"))
     const row = yield* queries.app(appId)
-    return row === null ? yield* notFound(`There is no node ${appId}; GET /api/v1/apps lists them`) : { appId, row }
+    return row === null ? yield* noSuchNode(appId) : { appId, row }
   })
 
   const get = (path: string, query: ReadonlyArray<string>, handle: Route["handle"]): Route => ({
@@ -135,13 +143,15 @@ export const appRoutes: Effect.Effect<ReadonlyArray<Route>, never, NodeQueries> 
     ),
     get(
       "/api/v1/apps/:id/log",
-      ["limit", "after"],
+      ["limit", "after", "timeout"],
       Effect.fnUntraced(function* (request) {
+        const ms = yield* valid(readTimeout(request.query.timeout, 0))
         const limit = yield* valid(readInteger(request.query.limit, "limit", LIMIT))
         const bounds = { min: 0, max: Number.MAX_SAFE_INTEGER, otherwise: 0 }
         const after = yield* valid(readInteger(request.query.after, "after", bounds))
         const { appId } = yield* existing(request)
-        const rows = yield* queries.log(appId, after, limit)
+        const look = Effect.map(queries.log(appId, after, limit), (found) => (found.length === 0 ? null : found))
+        const rows = (yield* Effect.raceFirst(waiters.logged(appId, after, look, ms), request.gone)) ?? []
         // A page is bounded in bytes too: only an empty one is the end.
         return json(pageText(rows.map(logText), rows.at(-1)?.n ?? null))
       })

@@ -1,8 +1,9 @@
-import type { Effect } from "effect"
+import { Effect } from "effect"
+import { durationMs } from "../../protocol/Duration.ts"
 import { nearestName } from "../../protocol/NearestName.ts"
 import { parseUuid } from "../../protocol/Uuid.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
-import { badRequest, Problem } from "./Problem.ts"
+import { badRequest, notFound, Problem } from "./Problem.ts"
 
 /** On whose behalf a request is made (PROTOCOL §9). */
 export interface Principal {
@@ -20,6 +21,8 @@ export interface RestRequest {
   readonly body: unknown
   /** `Host` as the client sent it, checked to be a host that may be used here. */
   readonly authority: string | null
+  /** For who waits to race with: never succeeds, and is interrupted when the client goes away. */
+  readonly gone: Effect.Effect<never>
 }
 
 export interface Reply {
@@ -123,3 +126,19 @@ export const readInteger = (
     ? value
     : badRequest("bad_parameter", `${name} must be a number from ${bounds.min} to ${bounds.max}`)
 }
+
+const MOST_WAIT_MS = 300_000
+
+/** How long to wait, in milliseconds: `30`, `1500ms`, `5m`; 0 does not wait. */
+export const readTimeout = (text: string | undefined, otherwise: number): number | Problem => {
+  const ms = text === undefined ? otherwise : durationMs(text)
+  return ms !== null && ms <= MOST_WAIT_MS
+    ? ms
+    : badRequest("bad_parameter", "timeout must be 0 to 300 seconds, as a number or with a unit: 30, 1500ms, 5m")
+}
+
+/** Fails with the problem when `value` is one. */
+export const valid = <A>(value: A | Problem): Effect.Effect<A, Problem> =>
+  value instanceof Problem ? Effect.fail(value) : Effect.succeed(value)
+
+export const noSuchNode = (appId: string): Problem => notFound(`There is no node ${appId}; GET /api/v1/apps lists them`)

@@ -173,19 +173,17 @@ export const treeQueries = (stage: Stage): void => {
     it("stirredSince: what happens at or below a node after a tree's cursor, and nothing else", async () => {
       const { a, b, e, g } = await family()
       const { cursor } = await tree(a.appId)
-      const since = (appId: string, after = cursor) => run(stage.queries.stirredSince(appId, after))
-      for (const { appId } of [a, b, e, g]) expect(await since(appId)).toBe("quiet")
+      const look = (appId: string, after = cursor) => run(stage.queries.stirredSince(appId, after))
+      const stirred = async (appId: string, after = cursor) => (await look(appId, after))?.stirred
+      const all = () => Promise.all([a, b, e, g].map(({ appId }) => stirred(appId)))
+      expect(await all()).toEqual([false, false, false, false])
       await append(statusWrite(e, 1))
-      expect(await Promise.all([a, b, e, g].map(({ appId }) => since(appId)))).toEqual([
-        "stirred",
-        "stirred",
-        "stirred",
-        "quiet"
-      ])
-      expect(await since(a.appId, (await tree(a.appId)).cursor)).toBe("quiet")
-      const { drawn } = await run(stage.tree.head)
-      expect(await since(a.appId, drawn + 1_000_000)).toBe("foreign")
-      expect(await since(randomUUID())).toBe("unknown")
+      expect(await all()).toEqual([true, true, true, false])
+      expect(await stirred(a.appId, (await tree(a.appId)).cursor)).toBe(false)
+      const { drawn, newest } = await run(stage.tree.head)
+      expect(await look(e.appId)).toEqual({ stirred: true, foreign: false, n: 2, newest })
+      expect(await look(a.appId, drawn + 1_000_000)).toMatchObject({ stirred: false, foreign: true })
+      expect(await look(randomUUID())).toBeNull()
     })
   })
 }
