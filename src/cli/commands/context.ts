@@ -1,7 +1,13 @@
 import type { Command } from "commander"
+import { nearestName } from "../../protocol/NearestName.ts"
 import { withExamples } from "../CommonOptions.ts"
 import type { AddedContext } from "../ContextEdit.ts"
 import { usageError } from "../CliError.ts"
+
+const nearest = (text: string): string => {
+  const near = nearestName(text, ["list", "add", "use", "remove"])
+  return near === null ? "trails help context lists its commands." : `(Did you mean ${near}?)`
+}
 
 export const contextCommand = (program: Command): void => {
   const command = program
@@ -14,7 +20,11 @@ export const contextCommand = (program: Command): void => {
     .command("list", { isDefault: true })
     .description("list them; * is in use")
     .option("--json", "one JSON document instead of text for people")
+    // As the default it is given whatever names no subcommand.
+    .allowExcessArguments()
     .action(async (_options: unknown, self: Command) => {
+      const [unknown] = self.args
+      if (unknown !== undefined) throw usageError(`unknown command 'context ${unknown.slice(0, 64)}'`, nearest(unknown))
       const { listContexts } = await import("../ContextEdit.ts")
       listContexts(self.optsWithGlobals<{ readonly json?: boolean }>())
     })
