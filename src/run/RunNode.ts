@@ -72,7 +72,11 @@ export class RunNode {
 
   /** The command runs; `ended`: no more. */
   begin(pid: number, ended: Promise<unknown>): void {
-    const { executable } = this.#options
+    const { executable, identity } = this.#options
+    if (identity.kind === "none") {
+      this.#hasTold = true
+      return
+    }
     const shown = { pid, ppid: process.pid, executable }
     this.#shown = shown
     this.status({ state: "started", pid, executable })

@@ -33,8 +33,7 @@ const environmentOf = (options: WrapperOptions, desk: AgentDesk, socket: string)
   const { traceparent } = identity.home
   return {
     ...others,
-    TRAILS_INFO: desk.commandInfo,
-    TRAILS_AGENT: socket,
+    ...(identity.kind === "none" ? {} : { TRAILS_INFO: desk.commandInfo, TRAILS_AGENT: socket }),
     PATH: [binFolder, environment["PATH"]].filter(Boolean).join(delimiter),
     ...(traceparent === null ? {} : { TRACEPARENT: traceparent })
   }
