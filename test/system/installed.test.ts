@@ -1,10 +1,11 @@
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { freePort } from "../harness/freePort.ts"
 import { PackedTrailsd } from "../harness/PackedTrailsd.ts"
 import { post, rest } from "../harness/Rest.ts"
+import { waitUntil } from "../harness/waitUntil.ts"
 import { Machine } from "../main/Launched.ts"
 
 /** To build, pack and install, on a busy machine, milliseconds. */
@@ -14,6 +15,8 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   readonly version: string
 }
 const machine = new Machine(["trailsd"])
+/** A command that finds `trails` and runs a part of itself under it. */
+const INNER = "trails run --name inner -- true; exit 3"
 let packed: PackedTrailsd
 
 beforeAll(() => {
@@ -45,6 +48,14 @@ it("trailsd and trails say their version", () => {
   expect(run("trails", "--version").trim()).toBe(version)
 })
 
+/** The node of that name once it has ended. */
+const ended = (http: string, name: string) =>
+  waitUntil(`${name} has ended`, async () => {
+    const { body } = await rest(http, `apps?name=${name}`)
+    const [item] = (body as { readonly items: ReadonlyArray<{ readonly status: string }> }).items
+    return item !== undefined && ["done", "error"].includes(item.status) && item
+  })
+
 it("trailsd serves from an embedded database below the working folder, and keeps it through kill -9", async () => {
   const port = await freePort()
   const http = `http://127.0.0.1:${port}`
@@ -53,6 +64,15 @@ it("trailsd serves from an embedded database below the working folder, and keeps
   expect((await fetch(`${http}/readyz`)).status).toBe(200)
   expect(existsSync(join(machine.folder, ".trailsd/pglite"))).toBe(true)
   expect(await post(http, "roots", { appName: "kept" })).toMatchObject({ status: 201 })
+  const wrapped = spawnSync("trails", ["run", "--server", http, "--name", "outer", "--", "sh", "-c", INNER], {
+    cwd: machine.folder,
+    encoding: "utf8",
+    timeout: 60_000,
+    env: { PATH: packed.path, HOME: machine.home }
+  })
+  expect(wrapped.status, wrapped.stderr).toBe(3)
+  expect(await ended(http, "outer")).toMatchObject({ status: "error" })
+  expect(await ended(http, "inner")).toMatchObject({ status: "done" })
   await first.end("SIGKILL")
 
   const second = await machine.launch(env).ready()
