@@ -18,7 +18,7 @@ export class SettingsError extends Data.TaggedError("SettingsError")<{ readonly 
 }
 
 /** Variables of other programs of this project: neither settings of trailsd nor typing errors. */
-const foreign = ["TRAILS_INFO", "TRAILS_SERVER"]
+const foreign = ["TRAILS_INFO", "TRAILS_SERVER", "TRAILS_AGENT", "TRAILS_STATUS_FD"]
 
 const everyShapeKeyHasARow: [UntabledSetting] extends [never] ? true : UntabledSetting = true
 void everyShapeKeyHasARow
