@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { Trailsd } from "../harness/Trailsd.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
@@ -17,10 +19,18 @@ afterAll(async () => {
   user?.dispose()
 })
 
+/** A file that scripts wait for. */
+const gate = (name: string) => {
+  const path = join(user.folder, name)
+  return { wait: `while [ ! -e '${path}' ]; do sleep 0.1; done`, open: () => writeFileSync(path, "") }
+}
+
 it("an end that can't be told within 5 s is told by a process in the background", async () => {
-  const run = user.run("bereaved", `trails report '"before"'; sleep 2; echo gone >&2; exit 7`, "--tag", "a=b")
+  const end = gate("end")
+  const run = user.run("bereaved", `trails report '"before"'; ${end.wait}; echo gone >&2; exit 7`, "--tag", "a=b")
   const before = await tree.node("bereaved", ({ status }) => status === "running")
   await server.kill()
+  end.open()
   const { code, stderr } = await run.ended
   expect(code).toBe(7)
   expect(stderr).toMatch(/^trails: bereaved: its end is not delivered yet; a process in the background tries/m)
@@ -32,12 +42,22 @@ it("an end that can't be told within 5 s is told by a process in the background"
 
 it("runs go on over a server that is killed and started again, and every exit is told", async () => {
   const count = 12
-  const script = `for i in $(seq ${count}); do trails run --name "job$i" -- sh -c "sleep 4; exit $((i % 3))" & done; wait`
-  const run = user.run("jobs", script)
+  const during = gate("during")
+  const after = gate("after")
+  const job = (number: number) => {
+    const wait = number % 2 === 0 ? during.wait : after.wait
+    return `trails run --name job${number} -- sh -c "${wait}; exit ${number % 3}" &`
+  }
+  const run = user.run("jobs", `${Array.from({ length: count }, (_, number) => job(number)).join("\n")}\nwait`)
   const root = await tree.node("jobs", ({ status }) => status === "running")
-  await waitUntil("most of the jobs run", async () => (await tree.children(root)).length >= count / 2)
+  // Some of them have not met the server yet when it dies.
+  await waitUntil("most of the jobs run", async () => (await tree.children(root)).length >= count / 2, {
+    withinMs: 60_000
+  })
   await server.kill()
+  during.open()
   await server.start()
+  after.open()
   expect((await run.ended).code).toBe(0)
   const jobs = await waitUntil(
     "every job has ended",
