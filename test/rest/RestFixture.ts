@@ -22,6 +22,7 @@ import * as MemoryTreeLog from "../../src/storage/MemoryTreeLog.ts"
 import * as MemoryTreeQueries from "../../src/storage/MemoryTreeQueries.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { StoreError } from "../../src/storage/StoreError.ts"
+import { TreeLog } from "../../src/storage/TreeLog.ts"
 import { TreeQueries } from "../../src/storage/TreeQueries.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { AdminKey } from "../../src/transports/AdminKey.ts"
@@ -44,13 +45,17 @@ export type Call =
   | readonly ["children" | "log", string, unknown]
   | readonly ["crashes", Page]
 
+const gone = new StoreError({ reason: "Unavailable", operation: "read", message: "gone" })
+
 /** Stores in memory, whose commits can be made to give no hints, and those who wait on them. */
 class Forest {
   store!: NodeStore["Service"]
   waiters!: Waiters["Service"]
   /** No hint of a commit is heard. */
   isDeaf = false
-  /** The database is away. */
+  /** No sweep finds anything. */
+  isBlind = false
+  /** How a node stands can't be read. */
   isAway = false
   /** Reads of how a node stands. */
   reads = 0
@@ -63,13 +68,18 @@ class Forest {
         standing: (appId) =>
           Effect.suspend(() => {
             this.reads++
-            return this.isAway
-              ? Effect.fail(new StoreError({ reason: "Unavailable", operation: "standing", message: "gone" }))
-              : queries.standing(appId)
+            return this.isAway ? Effect.fail(gone) : queries.standing(appId)
           })
       })
     )
   ).pipe(Layer.provide(MemoryTreeQueries.layer))
+
+  readonly #log = Layer.effect(
+    TreeLog,
+    Effect.map(TreeLog, (log) =>
+      TreeLog.of({ ...log, head: Effect.suspend(() => (this.isBlind ? Effect.fail(gone) : log.head)) })
+    )
+  ).pipe(Layer.provide(MemoryTreeLog.layer))
 
   readonly #hints = Layer.effect(
     CommitHints.CommitHints,
@@ -89,7 +99,7 @@ class Forest {
     })
   ).pipe(
     Layer.provideMerge(Waiters.layerWith({ waiters: 150, sweepMs: 50 })),
-    Layer.provideMerge(Layer.mergeAll(this.#queries, MemoryTreeLog.layer, this.#hints)),
+    Layer.provideMerge(Layer.mergeAll(this.#queries, this.#log, this.#hints)),
     Layer.provideMerge(CommitHints.layer),
     Layer.provideMerge(MemoryNodeStore.layer),
     Layer.provideMerge(MemoryTables.layer)
@@ -165,6 +175,7 @@ export class Backstage {
     this.rows = []
     this.log = []
     this.forest.isDeaf = false
+    this.forest.isBlind = false
     this.forest.isAway = false
     this.births.clear()
     this.problems = []

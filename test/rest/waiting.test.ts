@@ -68,11 +68,18 @@ describe("GET apps/{id}/wait", () => {
     const answers = Promise.all(Array.from({ length: 100 }, () => wait(node)))
     await until(100)
     await waitUntil("all have looked", () => rest.backstage.forest.reads === 100)
-    // What is no end wakes nobody.
+    rest.backstage.forest.isBlind = true
+    // What is no end is not even looked at: by the time that another's end is told, that would have been done.
     const running = await append(node)
+    const other = await bear()
+    const first = wait(other)
+    await waitUntil("the other's waiter has looked", () => rest.backstage.forest.reads === 101)
+    await finish(other)
+    assert.strictEqual((await first).body.app_id, other.appId)
+    assert.strictEqual(rest.backstage.forest.reads, 102)
     await finish(running)
     for (const { body, status } of await answers) assert.deepStrictEqual([status, body.status], [200, "done"])
-    assert.strictEqual(rest.backstage.forest.reads, 101)
+    assert.strictEqual(rest.backstage.forest.reads, 103)
     await until(0)
   })
 
@@ -112,7 +119,7 @@ describe("GET apps/{id}/wait", () => {
     await waitUntil("it has looked", () => forest.reads === 1)
     forest.isAway = true
     await finish(node)
-    await waitUntil("it was tried", () => forest.reads > 1)
+    await waitUntil("it was tried again and again", () => forest.reads > 5)
     forest.isAway = false
     assert.strictEqual((await answer).body.status, "done")
   })
@@ -188,6 +195,7 @@ describe("GET apps/{id}/log?timeout=", () => {
       const answer = log("?after=4&timeout=20")
       await until(1)
       rest.backstage.forest.isDeaf = deaf
+      rest.backstage.forest.isBlind = !deaf
       // Not behind n yet: nobody is answered.
       let latest = await append(node)
       rest.backstage.log = [row]
@@ -277,6 +285,7 @@ describe("GET apps/{id}/tree", () => {
         const answer = tree(root, `?after=${cursor}&timeout=20`)
         await until(1)
         rest.backstage.forest.isDeaf = deaf
+        rest.backstage.forest.isBlind = !deaf
         await append(stranger)
         await append(whose === "its own" ? root : child)
         const { body } = await answer

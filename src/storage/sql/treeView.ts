@@ -4,7 +4,8 @@ import { COUNTED, TREE_PAYLOAD, TREE_PAYLOADS } from "../TreeQueries.ts"
 /**
  * $1 node, $2 levels below it, $3 limit. The walk goes from node to node, each step one probe of `node_tree_birth`, and
  * ends one node beyond the limit: however large the tree or one family is, no more of it is read. A row of the walk is a
- * visit of the last of `ids`, or says that everything below that one has been visited.
+ * visit of the last of `ids`, or says that everything below that one has been visited. `offset 0`: else the planner puts
+ * the probe in for each mention of its result.
  */
 export const treeView: Statement = {
   name: "tree.view",
@@ -41,6 +42,7 @@ with recursive top as materialized (
         where own.app_id = any (array[w.ids[cardinality(w.ids)]])
       )
     end as id
+    offset 0
   ) next
   where w.at <= $3::int4 and (w.visit or cardinality(w.ids) > 1)
 ), seen as materialized (
