@@ -1,5 +1,4 @@
 import { createServer, type RequestListener, type Server } from "node:http"
-import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { Api } from "../../src/cli/Api.ts"
 import { LongPoll } from "../../src/cli/LongPoll.ts"

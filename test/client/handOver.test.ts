@@ -88,7 +88,7 @@ describe("below a trails run", () => {
     expect(node.appId).toBe(own.appId)
   })
 
-  it("it is another child when somebody was first", async () => {
+  it("a process is another child when somebody was first", async () => {
     const other = new Stage().envelope()
     const { node } = await asked(() => Promise.resolve({ ok: true, info: other.info }))
     expect(node.appId).toBe(other.appId)

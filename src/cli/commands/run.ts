@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander"
 import { type ServerOption, withExamples, withServer } from "../CommonOptions.ts"
-import { parseDuration } from "../Duration.ts"
+import { durationMs } from "../../protocol/Duration.ts"
 
 export interface RunOptions extends ServerOption {
   readonly name?: string
@@ -11,9 +11,13 @@ export interface RunOptions extends ServerOption {
   readonly stderr: boolean
 }
 
+/** Longest that a timer can be set to, 24 days. */
+const LONGEST_MS = 2 ** 31 - 1
+
 const duration = (text: string): number => {
-  const milliseconds = parseDuration(text)
-  if (milliseconds === null) throw new InvalidArgumentError("Seconds, or a number with a unit: 90, 1500ms, 5m, 2h.")
+  const milliseconds = durationMs(text)
+  if (milliseconds === null || milliseconds > LONGEST_MS)
+    throw new InvalidArgumentError("Seconds, or a number with a unit: 90, 1500ms, 5m, 2h; at most 24 days.")
   return milliseconds
 }
 
