@@ -208,7 +208,7 @@ describe(`deceiving a node, ${TRIES} tries each`, () => {
     await recovers(fooled, 1)
   })
 
-  it("frames are altered, dropped, doubled and forged on their way in both directions → nothing is believed that is not stored", async () => {
+  it("frames are altered, dropped, doubled, reordered and forged on their way in both directions → nothing is believed that is not stored", async () => {
     const fooled = await victim()
     const { envelope, node } = fooled
     const random = seeded(6)
@@ -241,6 +241,13 @@ describe(`deceiving a node, ${TRIES} tries each`, () => {
         seal("trails.v1.ticket", message, server.serverKey.secretKey)
       ])
     }
+    let kept: string | null = null
+    /** Behind the next one that is kept, on this connection or on a later one. */
+    const later = (text: string): ReadonlyArray<string> => {
+      const before = kept
+      kept = before === null ? text : null
+      return before === null ? [] : [text, before]
+    }
     meddler.toClient = (text) => {
       if (random.int(3) > 0) return [text]
       tries++
@@ -248,6 +255,7 @@ describe(`deceiving a node, ${TRIES} tries each`, () => {
         () => [altered(text)],
         () => [],
         () => [text, text],
+        () => later(text),
         () => [forged(), text],
         () => [text, forged()]
       ])()

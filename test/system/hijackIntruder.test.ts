@@ -7,9 +7,9 @@ import { type Random, seeded } from "../harness/Random.ts"
 import { RawNode } from "../harness/RawNode.ts"
 import { queryPostgres } from "../harness/StoredState.ts"
 import { makeEnvelope, type TestEnvelope } from "../harness/TestEnvelope.ts"
-import { dial } from "../harness/TestNode.ts"
 import { Trailsd } from "../harness/Trailsd.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
+import { Wire } from "../harness/Wire.ts"
 import { impatient } from "./hijack/impatient.ts"
 import { type Meddle, Meddler } from "./hijack/Meddler.ts"
 
@@ -40,8 +40,14 @@ interface Device {
   cancels: number
 }
 
-/** A device that has rebooted: somebody has recorded what it said in its first incarnation, and it is in its second. */
-const rebooted = async (random: Random): Promise<Device> => {
+/**
+ * A device that has rebooted: somebody has recorded its first incarnation, and it is in its second. `onReboot` gets what the
+ * server said in the first one, from `hello` on.
+ */
+const rebooted = async (
+  random: Random,
+  onReboot: (recording: ReadonlyArray<string>) => void = () => {}
+): Promise<Device> => {
   const seed = random.bytes(32)
   const keys = keypairFromSeed(seed)
   const envelope = makeEnvelope(
@@ -55,9 +61,12 @@ const rebooted = async (random: Random): Promise<Device> => {
     server.serverKey
   )
   const before = new RawNode(envelope, { keys, serverKey: server.serverKey.text })
-  const wire = await dial(server)
+  const wire = await Wire.open(meddler.url, { pinned: server.serverKey.publicKey })
   await before.register(wire)
+  before.status({ old: true })
+  await waitUntil("it is acked", () => before.inFlight === 0)
   wire.terminate()
+  onReboot(meddler.connections[0]!.fromServer)
   const warnings: Array<string> = []
   const device = { envelope, keys, warnings, cancels: 0 }
   const node = await makeInit(impatient)({
@@ -203,6 +212,40 @@ describe(`intruding between a node and its server, ${TRIES} tries each`, () => {
     const [row] = await queryPostgres(database.url, "SELECT pub_key FROM apps WHERE app_id = $1", [envelope.appId])
     expect(row).toMatchObject({ pub_key: keys.text })
     expect(device.cancels).toBe(0)
+  })
+
+  it("the server's whole conversation with an earlier incarnation is played to the next one → never attached, nothing acked", async () => {
+    let tries = 0
+    const device = await rebooted(seeded(10), ([hello, ...rest]) => {
+      expect(rest.length).toBeGreaterThan(1)
+      meddler.toServer = (_, connection) => {
+        tries++
+        for (const text of rest) connection.inject(text)
+        setImmediate(() => meddler.cutAll())
+        return []
+      }
+      meddler.toClient = (text) => (text.includes('"type":"hello"') ? [hello!] : [])
+    })
+    const { envelope, node, warnings } = device
+    node.status({ n: 1 })
+    await waitUntil(
+      `${TRIES} tries`,
+      () => {
+        expect(node.stats(), warnings.join()).toMatchObject({
+          state: "connecting",
+          acked: 0,
+          waiting: 1,
+          reconnects: 0
+        })
+        return tries >= TRIES
+      },
+      { withinMs: 60_000 }
+    )
+    meddler.toClient = (text) => [text]
+    meddler.toServer = (text) => [text]
+    node.result({ end: true })
+    expect(await node.shutdown({ timeoutMs: SHUTDOWN_MS }), JSON.stringify([node.stats(), warnings])).toBe(true)
+    expect(await storedSeqs(envelope.appId)).toEqual([1, 2])
   })
 
   it("a true command is repeated, and given again under other ids → the hook runs once, and all get its answer", async () => {
