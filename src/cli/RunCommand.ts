@@ -29,6 +29,8 @@ export const runNode = async (command: ReadonlyArray<string>, options: RunOption
   const tags = Object.keys(options.tag).length === 0 ? null : options.tag
   const identity = new RunIdentity(surroundingsOf(process.env), { name, tags }, place, rootFounder(place))
   if (identity.problem !== null) warn(`${identity.problem}. Nothing is reported to TRAILS`)
+  // Its end would be the command's: the watchdog sees to that.
+  process.on("uncaughtException", (error) => warn(`a defect of trails itself: ${error.stack ?? error.message}`))
   try {
     const code = await runWrapped({
       command,

@@ -58,6 +58,7 @@ export class WrappedCommand {
   #timer: NodeJS.Timeout | null = null
   #timedOutAfterMs: number | null = null
   #stopping: Promise<boolean> | null = null
+  #hasExited = false
 
   private constructor(process: CommandProcess, options: WrappedCommandOptions, stderr: number | null, status: number) {
     const { foreground, graceMs, onStatus, timeoutMs, warn } = options
@@ -78,6 +79,7 @@ export class WrappedCommand {
     }
     const stopForwarding = forwardSignals((name) => process.signal(name), foreground)
     this.ended = process.exited.then(async (exit) => {
+      this.#hasExited = true
       const durationMs = performance.now() - this.#started
       stopForwarding()
       return await this.#end(exit, durationMs)
@@ -106,10 +108,14 @@ export class WrappedCommand {
     return new WrappedCommand(process, options, takesStderr ? stderr!.read : null, status!.read)
   }
 
-  /** Asks it to end, and kills what is left of its group after the grace. Resolves when it is gone. */
-  stop(graceMs: number): Promise<boolean> {
+  /**
+   * Asks it to end, and kills what is left of its group after the grace. Resolves when it is gone. What it has left behind
+   * at an end of its own is nobody's, and its process id may be a stranger's by then.
+   */
+  async stop(graceMs: number): Promise<void> {
+    if (this.#hasExited) return
     this.#stopping ??= this.#process.terminate(graceMs)
-    return this.#stopping
+    await this.#stopping
   }
 
   /** Resolves when its stderr is through. */

@@ -5,7 +5,7 @@ import { exitCodeOf } from "./CommandProcess.ts"
 import { type EndFacts, endPayload } from "./EndReport.ts"
 import { PrivateFolder } from "./PrivateFolder.ts"
 import type { RunIdentity } from "./RunIdentity.ts"
-import { type Delivery, RunNode } from "./RunNode.ts"
+import { type Delivery, type LastWord, RunNode } from "./RunNode.ts"
 import { WrappedCommand, type WrappedCommandOptions } from "./WrappedCommand.ts"
 
 export interface WrapperOptions extends Pick<
@@ -42,6 +42,16 @@ const environmentOf = (options: WrapperOptions, desk: AgentDesk, socket: string)
 const TROUBLE: Partial<Record<Delivery, string>> = {
   never: "nothing of it was reported",
   inherited: "its end is not delivered yet; a process in the background tries for 10 minutes"
+}
+
+/** Everything about the report: what goes wrong in it is told, and changes nothing else. */
+const tell = async (node: RunNode, word: LastWord | null, { identity, warn }: WrapperOptions): Promise<void> => {
+  try {
+    const trouble = TROUBLE[await node.end(word)]
+    if (trouble !== undefined) warn(`${identity.name}: ${trouble} (${node.problem})`)
+  } catch (error) {
+    warn(`${identity.name}: ${TROUBLE.never} (${String(error)})`)
+  }
 }
 
 /**
@@ -81,10 +91,8 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
     const facts = await wrapped.ended
     desk.close()
     agent.close()
-    const delivery = await (isCancelled ? node.end(null) : node.end(endPayload(facts, desk.said)))
+    await tell(node, isCancelled ? null : endPayload(facts, desk.said), options)
     await wrapped.flush()
-    const trouble = TROUBLE[delivery]
-    if (trouble !== undefined) warn(`${identity.name}: ${trouble} (${node.problem})`)
     return exitCode(facts)
   } finally {
     clearInterval(alive)
