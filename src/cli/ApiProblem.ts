@@ -80,5 +80,5 @@ export const refused = (place: ServerPlace, problem: Problem, signedBy: string |
   if (status === 503)
     return away(`The server at ${placeText(place)} can't answer now: ${detail}.`, "trails doctor says more.")
   if (status >= 500) return new CliError(detail, EXIT.software, null)
-  return new CliError(detail, EXIT.usage, null)
+  return new CliError(detail, EXIT.usage, status === 404 ? "trails tree shows the newest trees and their ids." : null)
 }

@@ -8,6 +8,7 @@ import { resolveNodeId } from "./NodeId.ts"
 import { notice, printText, terminalWidth, writeJsonText } from "./Output.ts"
 import { paintFor } from "./Paint.ts"
 import { findServer } from "./ServerPlace.ts"
+import { cutToWidth } from "./TextWidth.ts"
 import { answerLines } from "./TreeDrawing.ts"
 import { followNewest, followTree, type ReadTree, readNewest, readTree } from "./TreeFeed.ts"
 
@@ -45,7 +46,7 @@ const watchOnTerminal = async (
   let note = ""
   const draw = () => {
     const lines = linesOf(trees, screen.width, performance.now() - readAt)
-    screen.draw([...(lines.length === 0 ? [NONE] : lines), ...(note === "" ? [] : [note])])
+    screen.draw([...(lines.length === 0 ? [NONE] : lines), ...(note === "" ? [] : [cutToWidth(note, screen.width)])])
   }
   const screen = new LiveScreen(process.stdout, draw)
   const ticking = setInterval(draw, 1000)

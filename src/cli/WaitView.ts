@@ -41,14 +41,18 @@ const waitForEnd = async (poll: LongPoll, appId: string, signal: AbortSignal): P
   return last.ended || !signal.aborted ? last : null
 }
 
-/** Prints Status lines to stderr from now on. `finish` prints those that are stored and not printed yet. */
+/** Prints the latest Status to stderr, and those to come. `finish` prints those that are stored and not printed yet. */
 const printProgress = async (poll: LongPoll, appId: string): Promise<{ readonly finish: () => Promise<void> }> => {
   const app = await poll.once(`apps/${appId}`, {})
   let seen = (app?.json as { readonly metadata_json: { readonly n: number } } | undefined)?.metadata_json.n ?? 0
+  const say = (payload: unknown) => notice(`${shortId(appId)} ${payloadText(payload)}`)
   const print = (row: LogRow) => {
     seen = row.n
-    if (row.kind === "status") notice(`${shortId(appId)} ${payloadText(row.payload)}`)
+    if (row.kind === "status") say(row.payload)
   }
+  const now = await poll.once(`apps/${appId}/wait`, { timeout: "0" })
+  const { ended, snapshot } = (now?.json ?? {}) as { readonly ended?: boolean; readonly snapshot?: unknown }
+  if (ended === false && snapshot !== null) say(snapshot)
   const ending = new AbortController()
   const printing = (async () => {
     for await (const row of followLog(poll, appId, seen, ending.signal)) print(row)
@@ -64,11 +68,13 @@ const printProgress = async (poll: LongPoll, appId: string): Promise<{ readonly 
   }
 }
 
+const nameOf = ({ appId, appName }: WaitAnswer): string => `${shortId(appId)} ${printableLine(appName)}`
+
 const sayEnd = (answer: WaitAnswer): void => {
   if (answer.status === "done") return
+  if (!answer.ended) return notice(`trails: ${nameOf(answer)} has not ended; it is ${answer.status}`)
   const why = [answer.outcome?.reason ?? "", payloadText(answer.outcome?.payload)].filter((part) => part !== "")
-  const name = `${shortId(answer.appId)} ${printableLine(answer.appName)}`
-  notice(`trails: ${name} is ${answer.status}${why.length === 0 ? "" : `: ${why.join(" · ")}`}`)
+  notice(`trails: ${nameOf(answer)} is ${answer.status}${why.length === 0 ? "" : `: ${why.join(" · ")}`}`)
 }
 
 export const showWait = async (names: ReadonlyArray<string>, options: WaitOptions): Promise<void> => {
