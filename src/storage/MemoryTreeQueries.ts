@@ -49,6 +49,7 @@ const nodeOf = (node: MemoryNode, depth: number, fits: boolean): TreeNode => {
     outcome: row.outcome === null ? null : (outcome as TreeNode["outcome"]),
     payload: storedText(payload, fits),
     createdAt: node.createdAt,
+    startedAt: node.keys.at(-1)?.from ?? null,
     connectedAt: node.connectedAt,
     disconnectedAt: node.disconnectedAt,
     endedAt: node.endedAt,

@@ -39,6 +39,8 @@ export interface TreeNode {
   readonly outcome: Omit<Outcome, "payload"> | null
   readonly payload: StoredText | null
   readonly createdAt: number
+  /** When the present incarnation registered: reconnections do not change it. */
+  readonly startedAt: number | null
   readonly connectedAt: number | null
   readonly disconnectedAt: number | null
   readonly endedAt: number | null

@@ -248,6 +248,7 @@ describe("GET apps/{id}/tree", () => {
       "pod_name",
       "snapshot",
       "snapshot_bytes",
+      "started_at",
       "status",
       "tags"
     ])

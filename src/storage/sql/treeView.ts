@@ -66,6 +66,7 @@ select
     as payload,
   s.payload_bytes as "payloadBytes",
   (extract(epoch from d.created_at) * 1000)::int8 as "createdAt",
+  (extract(epoch from i.valid_from) * 1000)::int8 as "startedAt",
   (extract(epoch from s.connected_at) * 1000)::int8 as "connectedAt",
   (extract(epoch from s.disconnected_at) * 1000)::int8 as "disconnectedAt",
   (extract(epoch from s.ended_at) * 1000)::int8 as "endedAt",

@@ -63,6 +63,7 @@ const itemText = (node: TreeNode): string => {
       tags: node.tags,
       status: node.status,
       created_at: instant(node.createdAt),
+      started_at: instant(node.startedAt),
       connected_at: instant(node.connectedAt),
       disconnected_at: instant(node.disconnectedAt),
       ended_at: instant(node.endedAt),

@@ -90,6 +90,7 @@ export const treeQueries = (stage: Stage): void => {
         outcome: null,
         payload: null,
         createdAt: expect.any(Number),
+        startedAt: expect.any(Number),
         connectedAt: expect.any(Number),
         disconnectedAt: expect.any(Number),
         endedAt: null,
