@@ -26,9 +26,9 @@ export const stateText = (status: string, paint: Paint): string => {
 
 /** How long it has been at work, or was; of one that has not begun nothing. */
 export const durationOf = (row: TreeRow, now: number): string => {
-  if (row.connected_at === null) return ""
+  if (row.started_at === null) return ""
   const end = hasEnded(row.status) && row.ended_at !== null ? Date.parse(row.ended_at) : now
-  return durationText(end - Date.parse(row.connected_at))
+  return durationText(end - Date.parse(row.started_at))
 }
 
 /** Host and process id; in Kubernetes the pod and its node. */

@@ -1,12 +1,14 @@
 import { Api } from "./Api.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
-import { stateText } from "./NodeText.ts"
+import { durationOf, stateText } from "./NodeText.ts"
 import { resolveNodeId } from "./NodeId.ts"
 import { printText, writeJsonText } from "./Output.ts"
 import { type Paint, paintFor } from "./Paint.ts"
 import { printableJson, printableLine } from "./Printable.ts"
 import { findServer } from "./ServerPlace.ts"
 import { clockText, durationText } from "./TimeText.ts"
+import { readTree } from "./TreeFeed.ts"
+import type { TreeRow } from "./TreeRow.ts"
 import { readWaitAnswer, type WaitAnswer } from "./WaitAnswer.ts"
 
 /** A row of the view `apps` (PROTOCOL §12), columns that are shown. */
@@ -24,7 +26,6 @@ export interface AppRow {
   readonly proc_user: string | null
   readonly server_instance: string | null
   readonly created_at: string
-  readonly connected_at: string | null
   readonly updated_at: string
   readonly metadata_json: {
     readonly level: string
@@ -56,13 +57,14 @@ const placeText = (row: AppRow): string =>
 const timeText = (at: string | null, now: number): string =>
   at === null ? "" : `${clockText(new Date(at), new Date(now))} (${durationText(now - Date.parse(at))} ago)`
 
-const ranFor = (row: AppRow, wait: WaitAnswer, now: number): string =>
-  row.connected_at === null
-    ? ""
-    : durationText((wait.endedAt === null ? now : Date.parse(wait.endedAt)) - Date.parse(row.connected_at))
-
 /** Lines of `name value`; what is empty is left out. */
-export const statusLines = (row: AppRow, wait: WaitAnswer, now: number, paint: Paint): ReadonlyArray<string> => {
+export const statusLines = (
+  row: AppRow,
+  node: TreeRow,
+  wait: WaitAnswer,
+  now: number,
+  paint: Paint
+): ReadonlyArray<string> => {
   const { capabilities, incarnation, level, state_deadline_at, tags } = row.metadata_json
   const { outcome } = wait
   const left = state_deadline_at === null ? "" : `in ${durationText(Date.parse(state_deadline_at) - now)}`
@@ -77,9 +79,9 @@ export const statusLines = (row: AppRow, wait: WaitAnswer, now: number, paint: P
     ["result", wait.payloadText === "null" ? "" : printableJson(wait.payloadText)],
     ["progress", wait.snapshotText === "null" ? "" : printableJson(wait.snapshotText)],
     ["created", timeText(row.created_at, now)],
-    ["started", timeText(row.connected_at, now)],
+    ["started", timeText(node.started_at, now)],
     ["ended", timeText(wait.endedAt, now)],
-    ["duration", ranFor(row, wait, now)],
+    ["duration", durationOf(node, now)],
     ["runs at", printableLine(placeText(row))],
     ["executable", printableLine(row.executable ?? "")],
     ["starts", incarnation > 1 ? String(incarnation) : ""],
@@ -99,8 +101,12 @@ export const showStatus = async (id: string, options: CommonOptions): Promise<vo
   const appId = await resolveNodeId(api, id)
   const app = await api.get(`apps/${appId}`)
   const wait = readWaitAnswer(await api.get(`apps/${appId}/wait`, { timeout: "0" }))
-  if (options.json !== true)
-    return printText(statusLines(app.json as AppRow, wait, app.now, paintFor(process.stdout)).join("\n"))
+  if (options.json !== true) {
+    const [node] = (await readTree(api, appId, { depth: "0" })).answer.items
+    const lines =
+      node === undefined ? [] : statusLines(app.json as AppRow, node, wait, app.now, paintFor(process.stdout))
+    return printText(lines.join("\n"))
+  }
   const { ended, endedAt, outcomeText, snapshotText } = wait
   const added = `"ended":${ended},"ended_at":${JSON.stringify(endedAt)},"outcome":${outcomeText},"snapshot":${snapshotText}`
   writeJsonText(`${app.text.trimEnd().slice(0, -1)},${added}}`)

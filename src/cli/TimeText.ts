@@ -23,12 +23,3 @@ export const clockText = (at: Date, now: Date): string => {
     ? time
     : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`
 }
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY }
-
-/** Seconds as a number, or with a unit (PROTOCOL §13), in milliseconds; null for anything else. */
-export const parseDuration = (text: string): number | null => {
-  const [, figure, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim()) ?? []
-  const milliseconds = figure === undefined ? Number.NaN : Number(figure) * (UNITS[unit ?? "s"] ?? Number.NaN)
-  return Number.isFinite(milliseconds) ? milliseconds : null
-}

@@ -1,3 +1,6 @@
+import { isEnded } from "../protocol/Ended.ts"
+import type { NodeState } from "../protocol/Frames.ts"
+
 /** How a node ended, or why it is given up for lost (docs/rest.md). */
 export interface Outcome {
   readonly state: string
@@ -16,7 +19,8 @@ export interface TreeRow {
   readonly snapshot: unknown
   readonly outcome: Outcome | null
   readonly created_at: string
-  readonly connected_at: string | null
+  /** When its process registered. */
+  readonly started_at: string | null
   readonly ended_at: string | null
   /** When the state ends by itself. */
   readonly deadline_at: string | null
@@ -36,11 +40,10 @@ export interface TreeAnswer {
   readonly unchanged: boolean
 }
 
+/** A row of a view has any text there; what is unknown has not ended. */
+export const hasEnded = (status: string): boolean => isEnded(status as NodeState)
+
 const FINAL: ReadonlySet<string> = new Set(["done", "error", "cancelled", "start_failed"])
 
 /** States that never change. */
 export const isFinal = (status: string): boolean => FINAL.has(status)
-
-/** What a waiter returns on: also the verdicts from which a node may come back (PROTOCOL §7). */
-export const hasEnded = (status: string): boolean =>
-  isFinal(status) || status === "crashed" || status === "lost_contact"

@@ -1,3 +1,4 @@
+import { durationMs } from "../protocol/Duration.ts"
 import { Api } from "./Api.ts"
 import { usageError } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
@@ -10,7 +11,6 @@ import { notice, printJsonLine } from "./Output.ts"
 import { payloadText } from "./PayloadText.ts"
 import { printableLine } from "./Printable.ts"
 import { findServer } from "./ServerPlace.ts"
-import { parseDuration } from "./TimeText.ts"
 import { readWaitAnswer, type WaitAnswer } from "./WaitAnswer.ts"
 import { WAIT_EXIT, waitExit } from "./WaitVerdict.ts"
 
@@ -21,7 +21,7 @@ export interface WaitOptions extends CommonOptions {
 }
 
 const timeoutOf = (text: string | undefined): number => {
-  const milliseconds = text === undefined ? Number.POSITIVE_INFINITY : parseDuration(text)
+  const milliseconds = text === undefined ? Number.POSITIVE_INFINITY : durationMs(text.trim())
   if (milliseconds === null)
     throw usageError(
       `"${printableLine((text ?? "").slice(0, 64))}" is no time for --timeout.`,
