@@ -141,16 +141,19 @@ describe("what keeps a command from its answer is said with what to do", () => {
     expect(stderr).toContain("The database does not answer")
   })
 
-  it.for<readonly [ReadonlyArray<string>, string]>([
-    [["tre"], "Did you mean tree?"],
-    [["tree", "--wach"], "Did you mean --watch?"],
-    [["context", "ad"], "Did you mean add?"],
-    [["wait"], "missing required argument 'id'"],
-    [["wait", "0b9c", "--any", "--all"], "cannot be used with"],
-    [["wait", "0b9c", "--timeout", "soon"], "1500ms, 30s, 5m, 2h"],
-    [["tree", "0b9c", "1234"], "too many arguments"]
-  ])("wrong usage: %j", async ([args, text]) => {
-    expect(await trails(args)).toMatchObject({ code: 64, stdout: "", stderr: expect.stringContaining(text) as string })
+  it("wrong usage, with what was probably meant", async () => {
+    const cases: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
+      [["tre"], "Did you mean tree?"],
+      [["tree", "--wach"], "Did you mean --watch?"],
+      [["context", "ad"], "Did you mean add?"],
+      [["wait"], "missing required argument 'id'"],
+      [["wait", "0b9c", "--any", "--all"], "cannot be used with"],
+      [["wait", "0b9c", "--timeout", "soon"], "1500ms, 30s, 5m, 2h"],
+      [["tree", "0b9c", "1234"], "too many arguments"]
+    ]
+    const ended = await Promise.all(cases.map(([args]) => trails(args)))
+    for (const [index, [, text]] of cases.entries())
+      expect(ended[index]).toMatchObject({ code: 64, stdout: "", stderr: expect.stringContaining(text) as string })
   })
 
   it("help and version are no errors", async () => {
