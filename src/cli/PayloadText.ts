@@ -23,7 +23,10 @@ const exitOf = ({ exit_code, signal }: Fields): string | null =>
 const memoryOf = ({ peak_rss_kb }: Fields): string | null =>
   typeof peak_rss_kb === "number" ? `${figure(peak_rss_kb / 1024)} MiB` : null
 
-const WORDS = ["message", "text", "error", "reason", "phase", "stage"] as const
+const WORDS = ["message", "text", "error", "reason", "phase", "stage", "state"] as const
+
+/** Messages of `trails run` that say no more than `exitOf`. */
+const WRAPPER = /^(?:exit code \d+|killed by SIG\w+)$/
 
 const lastLine = (text: string): string | undefined =>
   text
@@ -33,8 +36,16 @@ const lastLine = (text: string): string | undefined =>
 
 const wordsOf = (fields: Fields): string | null => {
   const name = WORDS.find((known) => typeof fields[known] === "string" && fields[known] !== "")
-  if (name !== undefined) return String(fields[name])
-  return typeof fields["stderr_tail"] === "string" ? (lastLine(fields["stderr_tail"]) ?? null) : null
+  return name === undefined ? null : String(fields[name])
+}
+
+/** Of a command that has ended: what it reported itself, else why it failed, else what it wrote last. */
+const lastWordsOf = (fields: Fields): string | null => {
+  const { error, message, result, stderr_tail } = fields
+  const own = result ?? error
+  if (own !== undefined && own !== null) return payloadText(own)
+  if (typeof message === "string" && !WRAPPER.test(message)) return message
+  return typeof stderr_tail === "string" ? (lastLine(stderr_tail) ?? null) : null
 }
 
 /** A payload in a few words for one line, safe for a terminal: what people write most, else its compact JSON. */
@@ -42,8 +53,8 @@ export const payloadText = (payload: unknown): string => {
   if (payload === null || payload === undefined) return ""
   if (typeof payload === "string") return printableLine(payload)
   if (!isObject(payload)) return printableLine(JSON.stringify(payload))
-  const said = [progressOf(payload), exitOf(payload), memoryOf(payload), wordsOf(payload)].filter(
-    (part) => part !== null
-  )
-  return printableLine(said.length > 0 ? said.join(" · ") : JSON.stringify(payload))
+  const exit = exitOf(payload)
+  const said = exit === null ? [progressOf(payload), wordsOf(payload)] : [exit, memoryOf(payload), lastWordsOf(payload)]
+  const parts = said.filter((part) => part !== null)
+  return printableLine(parts.length > 0 ? parts.join(" · ") : JSON.stringify(payload))
 }

@@ -123,7 +123,13 @@ describe("payloads in few words", () => {
     [{ progress: 0.421 }, "42.1%"],
     [{ progress: 42, message: "half" }, "42% · half"],
     [{ step: 2, of: 5, text: "load" }, "2/5 · load"],
+    [{ exit_code: 0, peak_rss_kb: 2048, result: { rows: 3 } }, 'exit 0 · 2 MiB · {"rows":3}'],
+    [{ exit_code: 1, message: "exit code 1", error: { message: "no space" }, stderr_tail: "x" }, "exit 1 · no space"],
     [{ step: "load" }, "step load"],
+    [{ state: "started", pid: 7 }, "started"],
+    [{ message: "exit code 3", exit_code: 3, stderr_tail: "a\nno space\n \n" }, "exit 3 · no space"],
+    [{ message: "exit code 3", exit_code: 3, stderr_tail: "" }, "exit 3"],
+    [{ message: "timed out after 5s", signal: "SIGKILL", stderr_tail: "x" }, "SIGKILL · timed out after 5s"],
     [{ signal: "SIGKILL", exit_code: null }, "SIGKILL"],
     [{ rows: 3 }, '{"rows":3}'],
     [{ message: "" }, '{"message":""}']
