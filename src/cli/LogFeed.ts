@@ -60,6 +60,9 @@ const isEnded = async (poll: LongPoll, appId: string, signal: AbortSignal): Prom
   return answer === null || isFinal((answer.json as { readonly status: string }).status)
 }
 
+/** Rows by which a node ends, unless they come after its end. */
+const ENDING: ReadonlySet<string> = new Set(["result", "error", "cancelled", "start_failed"])
+
 /** Rows after `after` and those to come, until the node is in a final state or `signal` says so. */
 export async function* followLog(
   poll: LongPoll,
@@ -68,19 +71,25 @@ export async function* followLog(
   signal: AbortSignal
 ): AsyncGenerator<LogRow, void> {
   let last = after
+  let mayHaveEnded = true
   while (!signal.aborted) {
     // Asked before the rest is read: what led to the end is then among it.
-    const ended = await isEnded(poll, appId, signal)
+    const ended = mayHaveEnded && (await isEnded(poll, appId, signal))
+    mayHaveEnded = false
     for await (const row of readLog(poll, appId, last, signal)) {
       yield row
       last = row.n
+      mayHaveEnded ||= ENDING.has(row.kind)
     }
     if (ended) return
+    // It ended between the two: no further row would wake us.
+    if (mayHaveEnded) continue
     const answer = await poll.piece(`apps/${appId}/log`, { after: String(last), limit: "500" }, signal)
     if (answer === null) return
     for (const row of rowsOf(answer)) {
       yield row
       last = row.n
     }
+    mayHaveEnded = true
   }
 }
