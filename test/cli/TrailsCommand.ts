@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { resolve } from "node:path"
+import { leash } from "../harness/Leash.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 
 const CLI = resolve(import.meta.dirname, "../../src/cli.ts")
@@ -11,7 +12,7 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** One run of the real command line, with nothing of the surroundings but PATH. */
+/** One run of the real command line, with nothing of the surroundings but PATH. It does not outlive the tests. */
 export class TrailsCommand {
   readonly process: ChildProcess
   stdout = ""
@@ -23,6 +24,8 @@ export class TrailsCommand {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env["PATH"] ?? "", ...env }
     })
+    const unleash = this.process.pid === undefined ? () => {} : leash(this.process.pid)
+    this.process.once("exit", unleash)
     this.process.stdout?.setEncoding("utf8").on("data", (chunk: string) => (this.stdout += chunk))
     this.process.stderr?.setEncoding("utf8").on("data", (chunk: string) => (this.stderr += chunk))
     this.ended = once(this.process, "close").then(([code]) => ({
