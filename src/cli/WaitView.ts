@@ -41,31 +41,38 @@ const waitForEnd = async (poll: LongPoll, appId: string, signal: AbortSignal): P
   return last.ended || !signal.aborted ? last : null
 }
 
-/** Prints the latest Status to stderr, and those to come. `finish` prints those that are stored and not printed yet. */
-const printProgress = async (poll: LongPoll, appId: string): Promise<{ readonly finish: () => Promise<void> }> => {
-  const app = await poll.once(`apps/${appId}`, {})
+interface Progress {
+  readonly stop: () => Promise<void>
+  readonly finish: () => Promise<void>
+}
+
+/** Prints the latest Status to stderr, and those to come. `stop` ends that; `finish` prints what is stored first. */
+const printProgress = async (poll: LongPoll, appId: string, interrupted: AbortSignal): Promise<Progress> => {
+  const app = await poll.once(`apps/${appId}`, {}, interrupted)
   let seen = (app?.json as { readonly metadata_json: { readonly n: number } } | undefined)?.metadata_json.n ?? 0
   const say = (payload: unknown) => notice(`${shortId(appId)} ${payloadText(payload)}`)
   const print = (row: LogRow) => {
     seen = row.n
     if (row.kind === "status") say(row.payload)
   }
-  const now = await poll.once(`apps/${appId}/wait`, { timeout: "0" })
+  const now = await poll.once(`apps/${appId}/wait`, { timeout: "0" }, interrupted)
   const { ended, snapshot } = (now?.json ?? {}) as { readonly ended?: boolean; readonly snapshot?: unknown }
   if (ended === false && snapshot !== null) say(snapshot)
   const ending = new AbortController()
   const printing = (async () => {
-    for await (const row of followLog(poll, appId, seen, ending.signal)) print(row)
+    for await (const row of followLog(poll, appId, seen, AbortSignal.any([ending.signal, interrupted]))) print(row)
   })()
   // Whoever waits learns of it from `finish`.
   printing.catch(() => {})
-  return {
-    finish: async () => {
-      ending.abort()
-      await printing
-      for await (const row of readLog(poll, appId, seen)) print(row)
-    }
+  const stop = async () => {
+    ending.abort()
+    await printing
   }
+  const finish = async () => {
+    await stop()
+    for await (const row of readLog(poll, appId, seen, interrupted)) print(row)
+  }
+  return { stop, finish }
 }
 
 const nameOf = ({ appId, appName }: WaitAnswer): string => `${shortId(appId)} ${printableLine(appName)}`
@@ -83,7 +90,11 @@ export const showWait = async (names: ReadonlyArray<string>, options: WaitOption
   const ids = [...new Set(await Promise.all(names.map((name) => resolveNodeId(api, name))))]
   const poll = new LongPoll(api, notice, timeoutMs)
   const ending = new AbortController()
-  const done = onInterrupt(() => ending.abort())
+  const interrupt = new AbortController()
+  const done = onInterrupt(() => {
+    interrupt.abort()
+    ending.abort()
+  })
   const codes: Array<number> = []
 
   const print = async (answer: WaitAnswer): Promise<void> => {
@@ -96,12 +107,13 @@ export const showWait = async (names: ReadonlyArray<string>, options: WaitOption
   }
 
   const waitFor = async (appId: string): Promise<void> => {
-    const progress = options.progress === true ? await printProgress(poll, appId) : null
+    const progress = options.progress === true ? await printProgress(poll, appId, interrupt.signal) : null
     const answer = await waitForEnd(poll, appId, ending.signal)
     // Of --any the first alone counts; the others are called off, or have ended in the same moment.
     const counts = options.any !== true || !ending.signal.aborted
     if (counts && answer?.ended === true && options.any === true) ending.abort()
-    await progress?.finish()
+    // Of one that was called off nothing is asked any more: its server may be away, for long.
+    await (counts && answer !== null ? progress?.finish() : progress?.stop())
     if (!counts || (answer === null && ending.signal.aborted)) return
     codes.push(answer === null ? WAIT_EXIT.timeout : waitExit(answer.status))
     if (answer !== null && (answer.ended || options.any !== true)) await print(answer)
