@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url"
 import type { HandOver } from "../client/HandOver.ts"
 import type { ShownProcess } from "./runPlatform.ts"
 
+const START = fileURLToPath(new URL("../../bin/start.mjs", import.meta.url))
+
 /** What the reporter reads from its stdin. */
 export interface Bequest {
   readonly handOver: HandOver
@@ -14,7 +16,7 @@ export interface Bequest {
 /** Resolves as soon as the reporter has read it all, or is known not to: to whether it has. */
 export const bequeath = (bequest: Bequest): Promise<boolean> =>
   new Promise((resolve) => {
-    const reporter = spawn(process.execPath, [fileURLToPath(new URL("./reporterMain.ts", import.meta.url))], {
+    const reporter = spawn(process.execPath, [START, fileURLToPath(new URL("./reporterMain.ts", import.meta.url))], {
       cwd: "/",
       detached: true,
       env: {},

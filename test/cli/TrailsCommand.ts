@@ -4,7 +4,7 @@ import { resolve } from "node:path"
 import { leash } from "../harness/Leash.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 
-const CLI = resolve(import.meta.dirname, "../../src/cli.ts")
+const TRAILS = resolve(import.meta.dirname, "../../bin/trails")
 
 export interface Ended {
   readonly code: number | null
@@ -20,7 +20,7 @@ export class TrailsCommand {
   readonly ended: Promise<Ended>
 
   constructor(args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) {
-    this.process = spawn(process.execPath, [CLI, ...args], {
+    this.process = spawn(TRAILS, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env["PATH"] ?? "", ...env }
     })

@@ -79,10 +79,11 @@ const launch = (program: string, args: ReadonlyArray<string> = []): Run => {
   return { status, stderr, ...read(stdout) }
 }
 
-/** The script that Node was given: the first argument that is no flag. */
+/** What bin/start.mjs, the first argument that is no flag, was given as the entry. */
 const entryOf = ({ args }: Run): string => {
-  const path = args.find((argument) => !argument.startsWith("--")) ?? ""
-  return realpathSync(path).slice(root.length + 1)
+  const [start = "", entry = ""] = args.filter((argument) => !argument.startsWith("--"))
+  expect(realpathSync(start)).toBe(join(root, "bin/start.mjs"))
+  return realpathSync(entry).slice(root.length + 1)
 }
 
 describe.for([

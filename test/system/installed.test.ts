@@ -39,7 +39,7 @@ const run = (program: string, ...args: ReadonlyArray<string>): string =>
 it("the packed file has the launchers, the build, the documents and the papers; nothing else", () => {
   const built = /^lib\/(?:\w+\/)*\w+\.js$|^lib\/storage\/migrations\/\d{6}_\w+\.sql$|^docs\/(?:decisions\/)?[\w-]+\.md$/
   const papers = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json"]
-  const launchers = ["bin/launch.sh", "bin/trails", "bin/trailsd"]
+  const launchers = ["bin/compileCache.mjs", "bin/launch.sh", "bin/start.mjs", "bin/trails", "bin/trailsd"]
   expect(packed.files.filter((path) => !built.test(path)).toSorted()).toEqual([...papers, ...launchers].toSorted())
 })
 

@@ -2,18 +2,25 @@ import { accessSync, constants, lstatSync, mkdirSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 
-/** Null where it can't be made. */
-const made = (folder: string, options: { readonly mode: number; readonly recursive: boolean }): string | null => {
+/**
+ * Null where it can't be made.
+ * @param {string} folder
+ * @param {{ mode: number, recursive: boolean }} options
+ */
+const made = (folder, options) => {
   try {
     mkdirSync(folder, options)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") return null
+    if (error.code !== "EEXIST") return null
   }
   return folder
 }
 
-/** A cache holds code: one in a folder that is not ours, or that others may write to, would run theirs. */
-const isPrivate = (folder: string): boolean => {
+/**
+ * A cache holds code: one in a folder that is not ours, or that others may write to, would run theirs.
+ * @param {string} folder
+ */
+const isPrivate = (folder) => {
   try {
     const found = lstatSync(folder)
     return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0
@@ -22,7 +29,8 @@ const isPrivate = (folder: string): boolean => {
   }
 }
 
-const isWritable = (folder: string): boolean => {
+/** @param {string} folder */
+const isWritable = (folder) => {
   try {
     accessSync(folder, constants.W_OK)
     return true
@@ -33,12 +41,12 @@ const isWritable = (folder: string): boolean => {
 
 /**
  * Where Node keeps compiled sources between runs: below the package when this user may write there, else a private
- * folder among the temporary files; null when there is neither.
+ * folder among the temporary files; null when there is neither. JavaScript, as it is needed before the first TypeScript.
+ * @param {string} packageFolder
+ * @param {string} temporary
+ * @returns {string | null}
  */
-export const compileCacheFolder = (
-  packageFolder: string = dirname(dirname(import.meta.dirname)),
-  temporary: string = tmpdir()
-): string | null => {
+export const compileCacheFolder = (packageFolder = dirname(import.meta.dirname), temporary = tmpdir()) => {
   if (isWritable(packageFolder)) {
     const own = made(join(packageFolder, "node_modules", ".cache", "trails"), { mode: 0o755, recursive: true })
     if (own !== null && isPrivate(own)) return own
