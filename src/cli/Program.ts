@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { Command, CommanderError } from "commander"
-import { CliError, EXIT } from "./CliError.ts"
+import { EXIT } from "./CliError.ts"
 import { reportCommands } from "./commands/report.ts"
 import { runCommand } from "./commands/run.ts"
 import { childrenCommand } from "./commands/children.ts"
@@ -12,6 +12,7 @@ import { subjectCommand } from "./commands/subject.ts"
 import { treeCommand } from "./commands/tree.ts"
 import { waitCommand } from "./commands/wait.ts"
 import { whoamiCommand } from "./commands/whoami.ts"
+import { explain } from "./explain.ts"
 import { printable } from "./Printable.ts"
 
 const versionText = (): string => {
@@ -54,23 +55,12 @@ export const makeProgram = (): Command => {
   return program
 }
 
-const report = (text: string): void => void process.stderr.write(`${text}\n`)
-
 /** Exit code of what a command threw. */
-const explain = (error: unknown): number => {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return EXIT.ok
-    report("trails --help lists the commands, trails help COMMAND their options.")
-    return EXIT.usage
-  }
-  if (error instanceof CliError) {
-    report(`trails: ${printable(error.message)}`)
-    if (error.remedy !== null) report(printable(error.remedy))
-    return error.exitCode
-  }
-  report("trails: this is a defect of trails itself; please report it with the lines below.")
-  report(printable(error instanceof Error ? (error.stack ?? error.message) : String(error)))
-  return EXIT.software
+const explainAll = (error: unknown): number => {
+  if (!(error instanceof CommanderError)) return explain(error)
+  if (error.exitCode === 0) return EXIT.ok
+  process.stderr.write("trails --help lists the commands, trails help COMMAND their options.\n")
+  return EXIT.usage
 }
 
 /** Runs the command line and sets the exit code. `args`: without the program's own name. */
@@ -85,6 +75,6 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
     if (args.length === 0) program.outputHelp()
     else await program.parseAsync(args, { from: "user" })
   } catch (error) {
-    process.exitCode = explain(error)
+    process.exitCode = explainAll(error)
   }
 }

@@ -136,10 +136,8 @@ export class RunNode {
 
   async #register(shown: ShownProcess): Promise<void> {
     const { identity, onCancel, warn } = this.#options
-    const [{ makeInit }, { LiveNode }, { runPlatform }, info] = await Promise.all([
-      import("../client/init.ts"),
-      import("../client/LiveNode.ts"),
-      import("./runPlatform.ts"),
+    const [{ LiveNode, makeInit, runPlatform }, info] = await Promise.all([
+      import("./runClient.ts"),
       identity.certificate((error) => this.#onFailure(error.message), this.#off.signal)
     ])
     const init = makeInit(runPlatform(shown, (reason) => this.#onFailure(reason)))

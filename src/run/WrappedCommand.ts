@@ -22,6 +22,7 @@ export interface WrappedCommandOptions {
   readonly takesStderr: boolean
   /** Descriptors from 3 to 9 that the wrapper was given, and hands on. */
   readonly inherited: ReadonlyArray<number>
+  /** With three pipes. */
   readonly folder: PrivateFolder
   readonly onStatus: (status: JsonText) => void
   readonly warn: (text: string) => void
@@ -89,7 +90,7 @@ export class WrappedCommand {
   /** Rejects when there is no process to be had. `environment` gets TRAILS_STATUS_FD besides. */
   static async start(options: WrappedCommandOptions): Promise<WrappedCommand> {
     const { command, environment, folder, foreground, inherited, takesStderr } = options
-    const [stderr, status, guard] = folder.pipes(["polling", "polling", "blocking"])
+    const [stderr, status, guard] = await folder.pipes(["polling", "polling", "blocking"])
     const number = freeDescriptor(inherited)
     const descriptors = new Map(inherited.map((given) => [given, given]))
     if (number !== null) descriptors.set(number, status!.write)

@@ -3,14 +3,13 @@ import { Agent } from "./Agent.ts"
 import { AgentDesk } from "./AgentDesk.ts"
 import { exitCodeOf } from "./CommandProcess.ts"
 import { type EndFacts, endPayload } from "./EndReport.ts"
-import { PrivateFolder } from "./PrivateFolder.ts"
 import type { RunIdentity } from "./RunIdentity.ts"
 import { type Delivery, type LastWord, RunNode } from "./RunNode.ts"
 import { WrappedCommand, type WrappedCommandOptions } from "./WrappedCommand.ts"
 
 export interface WrapperOptions extends Pick<
   WrappedCommandOptions,
-  "command" | "foreground" | "graceMs" | "inherited" | "takesStderr" | "timeoutMs" | "warn"
+  "command" | "folder" | "foreground" | "graceMs" | "inherited" | "takesStderr" | "timeoutMs" | "warn"
 > {
   readonly identity: RunIdentity
   readonly environment: NodeJS.ProcessEnv
@@ -57,11 +56,10 @@ const tell = async (node: RunNode, word: LastWord | null, { identity, warn }: Wr
 /**
  * One run: a command, and the node that tells of it. The command is started before anything is known of the server, and its
  * exit code is the run's, whatever becomes of the report. Resolves when all that can be done about that is done; throws
- * `NoFolder`, and what hinders a process from being started.
+ * what hinders a process from being started.
  */
 export const runWrapped = async (options: WrapperOptions): Promise<number> => {
-  const { command, graceMs, identity, warn } = options
-  const folder = new PrivateFolder(identity.appId)
+  const { command, folder, graceMs, identity, warn } = options
   // The client and the socket keep no process alive.
   const alive = setInterval(() => {}, 2 ** 30)
   try {
@@ -84,7 +82,6 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
     wrapped = await WrappedCommand.start({
       ...options,
       environment: environmentOf(options, desk, socket),
-      folder,
       onStatus: (status) => void node.status(status)
     })
     node.begin(wrapped.pid, wrapped.ended)
@@ -96,6 +93,6 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
     return exitCode(facts)
   } finally {
     clearInterval(alive)
-    folder.remove()
+    await folder.remove()
   }
 }

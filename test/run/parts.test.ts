@@ -1,4 +1,4 @@
-import { mkdtempSync, readSync, rmSync, statSync, writeSync } from "node:fs"
+import { mkdtempSync, readdirSync, readSync, rmSync, statSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
@@ -121,12 +121,13 @@ describe("the end of a run", () => {
 })
 
 describe("the folder of a run", () => {
-  it("lets in its user alone, holds pipes without names, and goes", () => {
+  it("lets in its user alone, holds pipes without names, and goes", async () => {
     const place = mkdtempSync(join(tmpdir(), "place-"))
-    const folder = new PrivateFolder("socket", [join(place, "missing"), place])
+    const folder = new PrivateFolder(2, [join(place, "missing"), place])
     expect(folder.path.startsWith(place)).toBe(true)
     expect(statSync(folder.path).mode & 0o777).toBe(0o700)
-    const [polling, blocking] = folder.pipes(["polling", "blocking"])
+    const [polling, blocking] = await folder.pipes(["polling", "blocking"])
+    expect(readdirSync(folder.path)).toEqual([])
     const buffer = Buffer.alloc(8)
     expect(() => readSync(polling!.read, buffer)).toThrow(/EAGAIN/)
     for (const pipe of [polling!, blocking!]) {
@@ -135,16 +136,27 @@ describe("the folder of a run", () => {
       close(pipe.read)
       close(pipe.write)
     }
-    folder.remove()
+    await folder.remove()
     expect(() => statSync(folder.path)).toThrow(/ENOENT/)
     rmSync(place, { recursive: true })
   })
 
+  it("goes as well when its pipes were never used", async () => {
+    const folder = new PrivateFolder(3)
+    await folder.remove()
+    expect(() => statSync(folder.path)).toThrow(/ENOENT/)
+  })
+
+  it("tells in mkfifo's words why there are no pipes", async () => {
+    const folder = new PrivateFolder(1)
+    rmSync(folder.path, { recursive: true, maxRetries: 10 })
+    // Made all the same where mkfifo was quicker than the removal: gone with the folder.
+    await expect(folder.pipes(["polling"])).rejects.toThrow(/No such file|ENOENT/)
+  })
+
   it("is not made where the socket's path would be too long, or nothing can be written", () => {
     const long = join("/tmp", "x".repeat(100))
-    expect(() => new PrivateFolder("socket", [long])).toThrow(
-      new NoFolder("no place is short enough for a Unix socket")
-    )
-    expect(() => new PrivateFolder("socket", ["/proc/nowhere"])).toThrow(NoFolder)
+    expect(() => new PrivateFolder(1, [long])).toThrow(new NoFolder("no place is short enough for a Unix socket"))
+    expect(() => new PrivateFolder(1, ["/proc/nowhere"])).toThrow(NoFolder)
   })
 })
