@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { bundleBuild } from "./bundleRun.mjs"
 
 const root = dirname(import.meta.dirname)
 const lib = join(root, "lib")
@@ -33,3 +34,5 @@ for (const name of globSync("**/*.js", { cwd: lib })) {
   console.error(`lib/${name} names ${left[0]}: say new URL(…, import.meta.url), so that the build can rewrite it`)
   process.exitCode = 1
 }
+
+if (process.exitCode === undefined) await bundleBuild()

@@ -28,3 +28,6 @@ v2[4-9].* | v[3-9][0-9].*) ;;
   exit 69
   ;;
 esac
+
+# Sources are right without it, and slower: what hinders it must not keep the rest from running.
+[ ! -e node_modules/rolldown ] || node scripts/bundleRun.mjs >&2 || true

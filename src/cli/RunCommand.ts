@@ -1,4 +1,5 @@
-import { basename, join } from "node:path"
+import { basename } from "node:path"
+import { fileURLToPath } from "node:url"
 import type { PrivateFolder } from "../run/PrivateFolder.ts"
 import { RunIdentity, surroundingsOf } from "../run/RunIdentity.ts"
 import { runWrapped } from "../run/Wrapper.ts"
@@ -10,7 +11,7 @@ import { rootFounder } from "./RootFounder.ts"
 import { findServer } from "./ServerPlace.ts"
 
 const GRACE_MS = 10_000
-const BIN = join(import.meta.dirname, "../../bin")
+const BIN = fileURLToPath(new URL("../../bin", import.meta.url))
 
 /** What the launcher has seen before Node closed it to children: descriptors from 3 to 9. */
 const inheritedDescriptors = (): ReadonlyArray<number> =>

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url"
 import type { HandOver } from "../client/HandOver.ts"
 import type { ShownProcess } from "./runPlatform.ts"
 
-const START = fileURLToPath(new URL("../../bin/start.mjs", import.meta.url))
+const START = fileURLToPath(new URL("../../bin/start.cjs", import.meta.url))
 
 /** What the reporter reads from its stdin. */
 export interface Bequest {

@@ -130,7 +130,7 @@ export class RunNode {
   }
 
   async #bequeath(handOver: HandOver): Promise<boolean> {
-    const seed = Buffer.from(this.#options.identity.key.seed).toString("base64")
+    const seed = this.#options.identity.key.seed.toString("base64")
     return await bequeath({ handOver, seed, shown: this.#shown! })
   }
 

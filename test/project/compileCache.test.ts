@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlin
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { compileCacheFolder } from "../../bin/compileCache.mjs"
+import { compileCacheFolder } from "../../bin/compileCache.cjs"
 
 let folder = ""
 const own = () => join(folder, "tmp", `trails-cache-${process.getuid?.()}`)

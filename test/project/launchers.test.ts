@@ -79,10 +79,10 @@ const launch = (program: string, args: ReadonlyArray<string> = []): Run => {
   return { status, stderr, ...read(stdout) }
 }
 
-/** What bin/start.mjs, the first argument that is no flag, was given as the entry. */
+/** What bin/start.cjs, the first argument that is no flag, was given as the entry. */
 const entryOf = ({ args }: Run): string => {
   const [start = "", entry = ""] = args.filter((argument) => !argument.startsWith("--"))
-  expect(realpathSync(start)).toBe(join(root, "bin/start.mjs"))
+  expect(realpathSync(start)).toBe(join(root, "bin/start.cjs"))
   return realpathSync(entry).slice(root.length + 1)
 }
 

@@ -37,10 +37,22 @@ const run = (program: string, ...args: ReadonlyArray<string>): string =>
   })
 
 it("the packed file has the launchers, the build, the documents and the papers; nothing else", () => {
+  const bundle = ["client.cjs", "command.cjs", "first.cjs", "quickRun.cjs", "runCommand.cjs"].map(
+    (name) => `lib/run-bundle/run/${name}`
+  )
   const built = /^lib\/(?:\w+\/)*\w+\.js$|^lib\/storage\/migrations\/\d{6}_\w+\.sql$|^docs\/(?:decisions\/)?[\w-]+\.md$/
   const papers = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json"]
-  const launchers = ["bin/compileCache.mjs", "bin/launch.sh", "bin/start.mjs", "bin/trails", "bin/trailsd"]
-  expect(packed.files.filter((path) => !built.test(path)).toSorted()).toEqual([...papers, ...launchers].toSorted())
+  const launchers = [
+    "bin/compileCache.cjs",
+    "bin/freshBundle.cjs",
+    "bin/launch.sh",
+    "bin/start.cjs",
+    "bin/trails",
+    "bin/trailsd"
+  ]
+  expect(packed.files.filter((path) => !built.test(path)).toSorted()).toEqual(
+    [...papers, ...launchers, ...bundle, "lib/run-bundle/newest.json"].toSorted()
+  )
 })
 
 it("trailsd and trails say their version", () => {

@@ -1,6 +1,6 @@
-import { accessSync, constants, lstatSync, mkdirSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+const { accessSync, constants, lstatSync, mkdirSync } = require("node:fs")
+const { tmpdir } = require("node:os")
+const { dirname, join } = require("node:path")
 
 /**
  * Null where it can't be made.
@@ -46,7 +46,7 @@ const isWritable = (folder) => {
  * @param {string} temporary
  * @returns {string | null}
  */
-export const compileCacheFolder = (packageFolder = dirname(import.meta.dirname), temporary = tmpdir()) => {
+const compileCacheFolder = (packageFolder = dirname(__dirname), temporary = tmpdir()) => {
   if (isWritable(packageFolder)) {
     const own = made(join(packageFolder, "node_modules", ".cache", "trails"), { mode: 0o755, recursive: true })
     if (own !== null && isPrivate(own)) return own
@@ -57,3 +57,5 @@ export const compileCacheFolder = (packageFolder = dirname(import.meta.dirname),
   })
   return shared !== null && isPrivate(shared) ? shared : null
 }
+
+module.exports = { compileCacheFolder }
