@@ -35,7 +35,8 @@ export class PipeReader {
 
   /** What is in it now, though others may hold it open; then no more. */
   finish(): void {
-    if (this.#isOver) return
+    // A destroyed socket has closed its descriptor, whose number may be another file's by now; that it has is told later.
+    if (this.#isOver || this.#socket.destroyed) return
     this.#socket.pause()
     this.#socket.removeAllListeners("data")
     for (let chunk = this.#socket.read() as Buffer | null; chunk !== null; chunk = this.#socket.read() as Buffer | null)

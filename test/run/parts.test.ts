@@ -1,9 +1,20 @@
-import { mkdtempSync, readdirSync, readSync, rmSync, statSync, writeSync } from "node:fs"
+import {
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { JsonText } from "../../src/client/JsonText.ts"
 import { type EndFacts, endPayload } from "../../src/run/EndReport.ts"
+import { PipeReader } from "../../src/run/PipeReader.ts"
 import { close, NoFolder, PrivateFolder } from "../../src/run/PrivateFolder.ts"
 import { StatusLines } from "../../src/run/StatusLines.ts"
 import { StderrTail } from "../../src/run/StderrTail.ts"
@@ -118,6 +129,34 @@ describe("the end of a run", () => {
       'Error {"message":"timed out after 1.5 s (exit code 0)","exit_code":0,"duration_ms":13,"timed_out":true,"forced":true,"status_lines_ignored":3}'
     ]
   ])("%s", (_, seen, expected) => expect(seen).toBe(expected))
+})
+
+describe("a pipe's reader", () => {
+  it("reads nothing from its descriptor's number when that may be another file's already", async () => {
+    const folder = new PrivateFolder(1)
+    const [pipe] = await folder.pipes(["polling"])
+    const file = join(folder.path, "other")
+    writeFileSync(file, "another's")
+    const seen: Array<string> = []
+    const reader = new PipeReader(pipe!.read, (chunk) => void seen.push(chunk.toString()))
+    writeSync(pipe!.write, "word")
+    close(pipe!.write)
+    const isClosed = (): boolean => {
+      try {
+        return fstatSync(pipe!.read).isFIFO() === false
+      } catch {
+        return true
+      }
+    }
+    // In the very turn of the event loop in which the number becomes free.
+    while (!isClosed()) await new Promise(setImmediate)
+    const opened = [openSync(file, "r")]
+    while (opened.at(-1)! < pipe!.read) opened.push(openSync(file, "r"))
+    reader.finish()
+    for (const descriptor of opened) close(descriptor)
+    await folder.remove()
+    expect(seen).toEqual(["word"])
+  })
 })
 
 describe("the folder of a run", () => {
