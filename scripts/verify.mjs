@@ -1,4 +1,4 @@
-// Everything CI does: format, lint, layers, types, Postgres, tests. One line per step, the output of a step that failed,
+// Everything CI does: format, lint, layers, types, Postgres, tmux, tests. One line per step, the output of a step that failed,
 // and a closing line of counts. With arguments (`npm test -- test/storage`): those tests alone.
 import { spawn } from "node:child_process"
 import { realpathSync } from "node:fs"
@@ -88,7 +88,10 @@ const tests = async () => {
 
 const main = async () => {
   if (filters.length === 0) for (const step of checks) if (stoppedBy === null) await check(step)
-  if (stoppedBy === null && (await check({ name: "postgres", args: ["scripts/postgres.mjs"] }))) await tests()
+  let isReady = true
+  for (const name of ["postgres", "tmux"])
+    isReady = isReady && stoppedBy === null && (await check({ name, args: [`scripts/${name}.mjs`] }))
+  if (isReady) await tests()
   if (stoppedBy !== null) console.log(`Stopped by ${stoppedBy}.`)
   console.log(
     `\n${total.passed} passed, ${total.failed} failed${total.skipped === 0 ? "" : `, ${total.skipped} skipped`}`
