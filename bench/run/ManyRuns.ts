@@ -37,7 +37,7 @@ export const manyRuns = async (server: Trailsd, user: BenchUser, plan: ManyPlan)
   const script = `i=0; while [ $i -lt ${count} ]; do i=$((i+1)); trails run --name job -- sleep ${seconds} & done; wait`
   const name = `many ${process.pid} ${performance.now()}`
   const started = performance.now()
-  const top = user.start(TRAILS, ["run", "--name", name, "--", "sh", "-c", script])
+  const top = user.leashed(TRAILS, ["run", "--name", name, "--", "sh", "-c", script])
   let peakWrappers = 0
   let peakPssMib = 0
   const timer = setInterval(() => {
