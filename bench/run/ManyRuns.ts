@@ -70,7 +70,7 @@ export const manyRuns = async (server: Trailsd, user: BenchUser, plan: ManyPlan)
     const done = last["done"] ?? 0
     let wrongVerdicts = 0
     for (const row of await tree.children(root))
-      wrongVerdicts += (await tree.log(row)).filter(({ kind }) => kind === "crashed" || kind === "lost_contact").length
+      wrongVerdicts += (await tree.log(row)).filter(({ kind }) => kind === "crash" || kind === "lost_contact").length
     return { ...plan, wallMs, done, lost: count - done, statuses: last, wrongVerdicts, peakWrappers, peakPssMib }
   } finally {
     clearInterval(timer)
