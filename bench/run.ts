@@ -71,7 +71,7 @@ const single = async (user: BenchUser) => {
 const idle = async (server: Trailsd, user: BenchUser) => {
   const tree = new Tree(() => server.http)
   const wrappers = Array.from({ length: IDLE }, () =>
-    user.start(TRAILS, ["run", "--name", "idle", "--", "sleep", "600"])
+    user.leashed(TRAILS, ["run", "--name", "idle", "--", "sleep", "600"])
   )
   try {
     const running = async () => (await tree.named("idle")).filter(({ status }) => status === "running").length === IDLE

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { leash } from "../../test/harness/Leash.ts"
 import { withoutSurroundings } from "../../test/harness/surroundings.ts"
 import type { Trailsd } from "../../test/harness/Trailsd.ts"
 
@@ -35,6 +36,13 @@ export class BenchUser {
 
   start(command: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}): ChildProcess {
     return spawn(command, args, { env: { ...this.#env, ...env }, stdio: ["ignore", "ignore", "inherit"] })
+  }
+
+  /** One that dies with this process, whatever ends that: not for what is measured, since it costs a shell. */
+  leashed(command: string, args: ReadonlyArray<string>): ChildProcess {
+    const child = this.start(command, args)
+    child.once("exit", leash(child.pid!))
+    return child
   }
 
   /** Resolves to the exit code of a process, null when a signal ended it. */

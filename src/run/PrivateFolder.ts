@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process"
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs"
+import { closeSync, constants, mkdtempSync, openSync, rmSync, unlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -64,7 +64,7 @@ export class PrivateFolder {
       const write = openSync(path, constants.O_WRONLY)
       const read = readers[index] === "polling" ? polling : openSync(path, constants.O_RDONLY)
       if (read !== polling) closeSync(polling)
-      rmSync(path)
+      unlinkSync(path)
       return { read, write }
     })
   }

@@ -80,11 +80,13 @@ class AgentRefused extends Error {
   }
 }
 
-/** It does not know itself yet, or has too many callers at once; a run that is gone does not come back. */
+/** The run around this one is there, and has too much to do, or too many callers at once. */
+export const isBusy = (error: unknown): boolean =>
+  error instanceof AgentUnreachable && (error.code === "EAGAIN" || error.code === "ETIMEDOUT")
+
+/** It does not know itself yet, or is busy; a run that is gone does not come back. */
 const mayAnswerLater = (error: unknown): boolean =>
-  error instanceof AgentRefused
-    ? error.code === "unavailable"
-    : error instanceof AgentUnreachable && (error.code === "EAGAIN" || error.code === "ETIMEDOUT")
+  error instanceof AgentRefused ? error.code === "unavailable" : isBusy(error)
 
 /**
  * Who a run is. Its id, its key and where its tree lives are known at once, because its command is started at once; the
@@ -147,7 +149,7 @@ export class RunIdentity {
 
   /**
    * The envelope's base64 with which this run may register. Repeats until it succeeds, tells of each failure that may pass,
-   * and rejects with one that does not, or when it is called off.
+   * and rejects with one that does not, or when it is called off. A run around it that is busy is no failure.
    */
   async certificate(onFailure: (error: Error) => void, signal: AbortSignal): Promise<string> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
@@ -158,7 +160,7 @@ export class RunIdentity {
       } catch (error) {
         const mayPass = this.kind === "root" ? this.#authority.isRetryable(error) : mayAnswerLater(error)
         if (!mayPass) throw error
-        onFailure(error as Error)
+        if (!isBusy(error)) onFailure(error as Error)
       } finally {
         this.#attempted()
       }

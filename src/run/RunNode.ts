@@ -4,7 +4,7 @@ import type { JsonText } from "../client/JsonText.ts"
 import type { LiveNode } from "../client/LiveNode.ts"
 import type { CancelRequest, Queued } from "../client/TrailsNode.ts"
 import { bequeath } from "./Bequest.ts"
-import type { RunIdentity } from "./RunIdentity.ts"
+import { isBusy, type RunIdentity } from "./RunIdentity.ts"
 import type { ShownProcess } from "./runPlatform.ts"
 
 /** Status reports that are kept until the run knows who it is. */
@@ -125,8 +125,12 @@ export class RunNode {
     if (this.#wasAttached) return true
     const { agent, kind } = this.#options.identity
     if (kind !== "nested") return false
-    const answer = await askAgent(agent!, { op: "whoami" }).catch(() => null)
-    return answer !== null && answer.ok && "known" in answer && answer.known
+    try {
+      const answer = await askAgent(agent!, { op: "whoami" })
+      return answer.ok && "known" in answer && answer.known
+    } catch (error) {
+      return isBusy(error)
+    }
   }
 
   async #bequeath(handOver: HandOver): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { hash, randomUUID } from "node:crypto"
-import { connect } from "node:net"
+import { connect, createServer } from "node:net"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -103,6 +103,26 @@ describe("who a run is", () => {
     open(await identity.certificate((error) => void failures.push(error.message), never))
     expect(failures).toEqual(["away", "away"])
     expect(await identity.settled(0)).toBe(true)
+  })
+
+  it("asks a run that has too many callers again, and does not call it a failure", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "trails-busy-"))
+    const run = randomUUID()
+    const path = join(folder, run)
+    const { info } = makeEnvelope({ parentId: run, serverEp: endpoint }, null)
+    const server = createServer((socket) => socket.on("error", () => {}).end(`${JSON.stringify({ ok: true, info })}\n`))
+    await new Promise<void>((resolve) => server.listen({ path, backlog: 1 }, resolve))
+    // All in one turn: none of them is accepted before the last has asked.
+    const callers = Array.from({ length: 4 }, () => connect({ path }).on("error", () => {}))
+    const failures: Array<string> = []
+    const identity = new RunIdentity({ ...ALONE, agent: path }, wish, OPEN, nobody)
+    const certified = identity.certificate((error) => void failures.push(error.message), never)
+    expect(await identity.settled(10_000)).toBe(false)
+    expect(await certified).toBe(info)
+    expect(failures).toEqual([])
+    for (const caller of callers) caller.destroy()
+    server.close()
+    rmSync(folder, { recursive: true })
   })
 
   it("gives up for good where asking again can't help", async () => {
