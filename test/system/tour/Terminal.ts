@@ -28,13 +28,22 @@ export class Terminals {
   constructor(folder: string, env: Readonly<Record<string, string>>) {
     findTmux()
     this.#folder = folder
-    this.#env = { ...env, PS1: `${PROMPT} `, PS2: "> ", LC_ALL: "C.UTF-8", TERM: "xterm" }
+    this.#env = { ...env, LC_ALL: "C.UTF-8", TERM: "xterm" }
   }
 
   /** A shell in `cwd`. */
   async open(name: string, cwd: string): Promise<Terminal> {
     const size = ["-x", String(COLUMNS), "-y", String(LINES)]
-    this.tmux("new-session", "-d", "-s", name, ...size, "-c", cwd, "exec bash --noprofile --norc")
+    this.tmux(
+      "new-session",
+      "-d",
+      "-s",
+      name,
+      ...size,
+      "-c",
+      cwd,
+      `exec env PS1='${PROMPT} ' PS2='> ' bash --noprofile --norc`
+    )
     this.#unleash()
     this.#unleash = leash(Number(this.tmux("display-message", "-p", "#{pid}")))
     const terminal = new Terminal(this, name)

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { withoutSurroundings } from "../../harness/surroundings.ts"
@@ -34,9 +34,6 @@ export class Tour {
     let difference: string | null = null
     const server = await Trailsd.start({ env: { HOME: this.#folder } })
     this.#server = server
-    // A clone as its user sees it: bin/trails, and whatever it finds from there.
-    mkdirSync(join(this.#folder, "trails"))
-    for (const name of ["bin", "examples"]) symlinkSync(join(ROOT, name), join(this.#folder, "trails", name))
     const { PATH = "" } = withoutSurroundings()
     this.#terminals = new Terminals(this.#folder, {
       HOME: this.#folder,
@@ -45,7 +42,7 @@ export class Tour {
       TMPDIR: this.#folder,
       TRAILS_SERVER: server.http
     })
-    const terminal = await this.#terminals.open("tour", join(this.#folder, "trails"))
+    const terminal = await this.#terminals.open("tour", ROOT)
     for (const { command, output } of steps) {
       const { isSame, screen } = await this.#typed(terminal, { command, output })
       if (!isSame) this.#mask.align(output, screen)
