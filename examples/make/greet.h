@@ -1,0 +1,3 @@
+const char *greeting(void);
+int one(void);
+int two(void);
