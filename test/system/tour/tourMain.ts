@@ -1,6 +1,9 @@
 // Runs the README's tour in real terminals: `npm run tour` compares, `npm run tour -- --write` puts what is printed now
 // into the README.
+import { dropSurroundings } from "../../harness/surroundings.ts"
 import { Tour } from "./Tour.ts"
+
+dropSurroundings()
 
 const isWriting = process.argv.includes("--write")
 const tour = new Tour()
