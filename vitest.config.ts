@@ -5,6 +5,24 @@ import { dropSurroundings } from "./test/harness/surroundings.ts"
 // `TRAILS_TEST_DATABASE_URL` is set afterwards, by the global set-up.
 dropSurroundings()
 
+/**
+ * Whole processes that mostly wait, and hold nothing to a time that a neighbour could spoil. Those that build or pack something
+ * are not among them: they share a folder.
+ */
+const besideEachOther = [
+  "hijackClient",
+  "hijackIntruder",
+  "hijackServer",
+  "keyCustody",
+  "legacyTranscripts",
+  "malformed",
+  "run",
+  "runSigned",
+  "sdk",
+  "tour",
+  "treeEvents"
+].map((name) => `test/system/${name}.test.ts`)
+
 export default defineConfig({
   test: {
     globalSetup: ["test/harness/globalSetup.ts"],
@@ -26,17 +44,31 @@ export default defineConfig({
         }
       },
       {
-        // Whole processes, killed and started again: one file after the other, when the units are done.
+        extends: true,
+        test: {
+          name: "programs",
+          include: besideEachOther,
+          maxWorkers: 2,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 2 }
+        }
+      },
+      {
+        // Killed and started again, or held to a time: one file after the other, when the others are done.
         extends: true,
         test: {
           name: "system",
           include: ["test/system/**/*.test.ts"],
           // Chromium is too large to be had for every run of the tests: `npm run test:browser` installs it.
-          exclude: process.env["WITH_BROWSER"] === undefined ? ["test/system/browser.test.ts"] : [],
+          exclude: [
+            ...besideEachOther,
+            ...(process.env["WITH_BROWSER"] === undefined ? ["test/system/browser.test.ts"] : [])
+          ],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 2 }
+          sequence: { groupOrder: 3 }
         }
       }
     ]

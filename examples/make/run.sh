@@ -6,7 +6,7 @@ for tool in make cc; do
 done
 dir=$(mktemp -d) || exit
 trap 'rm -rf "$dir"' EXIT
-cp -r Makefile *.c *.h lib "$dir"
+cp -r Makefile *.c *.h count "$dir"
 id=$(cd "$dir" && trails run --name build -- sh -c 'echo "${TRAILS_AGENT##*/}"; exec make -j4 --keep-going all broken >&2')
 trails tree "$id"
 "$dir/hello"

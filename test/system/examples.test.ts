@@ -76,7 +76,7 @@ it("wrapped-worker: a program that is a node by itself, and the run around it, a
 it("make: recipes that are runs, one job server for all, and the words of the compiler", async () => {
   expect(await example("make")).not.toMatch(/jobserver|warning/)
   expect(await shapeOf("build")).toBe(
-    "build error [broken.o error, greet.o done, hello done, lib/libcount.a done [libcount.a done, one.o done, two.o done], main.o done]"
+    "build error [broken.o error, count/libcount.a done [libcount.a done, one.o done, two.o done], greet.o done, hello done, main.o done]"
   )
   const error = await tree.said(await tree.node("broken.o"), "error")
   expect(error).toMatchObject({ exit_code: 1 })
