@@ -1,8 +1,11 @@
+import { delimiter, join, relative } from "node:path"
 import { Redacted } from "effect"
 import type { SettingsShape } from "./Settings.ts"
 
 export interface Started {
   readonly version: string
+  /** See `trailsCommand`. */
+  readonly trails: string
   readonly settings: SettingsShape
   /** The port that was really taken. */
   readonly port: number
@@ -37,11 +40,23 @@ const level = ({ admission, loopback, minLevel }: SettingsShape): string => {
     : "open: ANYBODY who reaches the port can register and read; TRAILS_MIN_LEVEL=signed ends that"
 }
 
+const DEFAULT_PORT = 8443
+
+/** The command line as this user can type it here: by its name where it is on the PATH, else by its shortest path. */
+export const trailsCommand = (cwd: string, path: string, root = join(import.meta.dirname, "..")): string => {
+  const folder = join(root, "bin")
+  if (path.split(delimiter).includes(folder)) return "trails"
+  const near = relative(cwd, join(folder, "trails"))
+  return near.startsWith("..") ? join(folder, "trails") : near
+}
+
 /** What an operator wants to know at once, and commands that work as they stand. */
-export const firstScreen = ({ adminKeyFile, dataDir, port, serverKey, settings, version }: Started): string => {
+export const firstScreen = (started: Started): string => {
+  const { adminKeyFile, dataDir, port, serverKey, settings, trails, version } = started
   const url = localUrl(settings, port)
   const unsigned = settings.minLevel === "open" && settings.loopback
   const curl = `curl${settings.tls === null ? "" : " -k"}`
+  const server = port === DEFAULT_PORT ? "" : ` --server ${url}`
   return [
     `trailsd ${version} is ready`,
     "",
@@ -52,12 +67,9 @@ export const firstScreen = ({ adminKeyFile, dataDir, port, serverKey, settings, 
     ...(adminKeyFile === null || unsigned ? [] : [`  admin     ${adminKeyFile}`]),
     "",
     "Try next:",
-    ...(unsigned
-      ? [
-          `  ${curl} ${url}/api/v1/apps`,
-          `  ${curl} ${url}/api/v1/roots -H 'Content-Type: application/json' -d '{"appName":"hello"}'`
-        ]
-      : [`  ${curl} ${url}/readyz`, `  ${curl} ${url}/metrics`]),
+    `  ${trails} run${server} --name hello -- sleep 1`,
+    `  ${trails} tree${server}`,
+    `  ${curl} ${url}${unsigned ? "/api/v1/apps" : "/readyz"}`,
     "",
     "Ctrl-C stops it.",
     ""

@@ -10,7 +10,7 @@ import * as ReplicaActors from "./actors/ReplicaActors.ts"
 import { ServerKey } from "./actors/ServerKey.ts"
 import { StorageActor } from "./actors/StorageActor.ts"
 import { readCommand } from "./CommandLine.ts"
-import { endpointUrl, firstScreen, localUrl } from "./FirstScreen.ts"
+import { endpointUrl, firstScreen, localUrl, trailsCommand } from "./FirstScreen.ts"
 import { layerLogLines } from "./LogLines.ts"
 import { Settings, type SettingsShape } from "./Settings.ts"
 import { EX_CONFIG, loadSettings } from "./SettingsConfig.ts"
@@ -187,6 +187,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
     yield* Console.log(
       firstScreen({
         version,
+        trails: trailsCommand(process.cwd(), process.env["PATH"] ?? ""),
         settings,
         port,
         serverKey: (yield* ServerKey).publicKey,

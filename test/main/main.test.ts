@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process"
 import { createHash, createPrivateKey, createPublicKey, randomBytes, sign } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import { importSecretKey } from "../../src/actors/Ed25519.ts"
 import { signRequest } from "../../src/client/HttpSigner.ts"
@@ -18,12 +20,21 @@ const get = async (port: number, path: string, init: RequestInit = {}) => {
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
 
-/** What the screen tells to try, as a request. */
-const tried = async (line: string) => {
-  const [, url, header, data] = /^curl (\S+)(?: -H '([^']+)')?(?: -d '([^']+)')?$/.exec(line.trim()) ?? []
-  assert.isString(url, line)
-  const [name = "", value = ""] = header?.split(": ") ?? []
-  return await fetch(url ?? "", data === undefined ? {} : { method: "POST", headers: { [name]: value }, body: data })
+/** What the screen tells to try, typed as it stands by the user who has started the server. */
+const tryAll = async (machine: Machine, screen: string): Promise<ReadonlyArray<string>> => {
+  const lines = screen.slice(screen.indexOf("Try next:"), screen.indexOf("Ctrl-C")).trim().split("\n").slice(1)
+  const outputs: Array<string> = []
+  for (const line of lines.map((text) => text.trim())) {
+    if (line.startsWith("curl ")) {
+      outputs.push(await (await fetch(line.slice("curl ".length))).text())
+      continue
+    }
+    const options = { cwd: machine.folder, env: { HOME: machine.home, PATH: process.env["PATH"] ?? "" } }
+    const { stderr, stdout } = await promisify(execFile)("sh", ["-ec", line], options)
+    assert.notInclude(stderr, "trails:", line)
+    outputs.push(stdout)
+  }
+  return outputs
 }
 
 const servers = (machine: Machine) => join(machine.home, ".trails/servers")
@@ -51,11 +62,9 @@ describe("embedded", () => {
     ]) {
       assert.include(running.stdout, part)
     }
-    const lines = running.stdout.split("\n").filter((line) => line.trim().startsWith("curl"))
-    assert.lengthOf(lines, 2)
-    for (const line of lines) assert.isTrue((await tried(line)).ok, line)
-    const { body } = await get(port, "/api/v1/apps?name=hello")
-    assert.deepInclude((body["items"] as ReadonlyArray<object>)[0], { app_name: "hello", status: "scheduled" })
+    const [, tree = "", apps = ""] = await tryAll(machine, running.stdout)
+    assert.match(tree, /hello .*done/)
+    assert.include(apps, '"app_name":"hello"')
   })
 
   it("the folder is 0700, keys are 0600, and the server is advertised to this user", () => {
@@ -134,9 +143,9 @@ describe("signed", () => {
     mkdirSync(machine.home)
     const port = await freePort()
     const running = await machine.launch({ LISTEN_ADDR: addressOf(port), TRAILS_MIN_LEVEL: "signed" }).ready()
-    for (const line of running.stdout.split("\n").filter((text) => text.trim().startsWith("curl"))) {
-      assert.isTrue((await tried(line)).ok, line)
-    }
+    const [, tree = "", readyz = ""] = await tryAll(machine, running.stdout)
+    assert.match(tree, /hello .*done/)
+    assert.include(readyz, '"status":"ready"')
     const advert = JSON.parse(readFileSync(join(servers(machine), `${port}.json`), "utf8")) as {
       adminKeyFile: string
       url: string
