@@ -1,4 +1,4 @@
-// Everything CI does: format, lint, layers, types, Postgres, tmux, tests. One line per step, the output of a step that failed,
+// Everything CI does: format, lint, layers, types, Postgres, other tools, tests. One line per step, the output of a step that failed,
 // and a closing line of counts. With arguments (`npm test -- test/storage`): those tests alone.
 import { spawn } from "node:child_process"
 import { realpathSync } from "node:fs"
@@ -89,7 +89,7 @@ const tests = async () => {
 const main = async () => {
   if (filters.length === 0) for (const step of checks) if (stoppedBy === null) await check(step)
   let isReady = true
-  for (const name of ["postgres", "tmux"])
+  for (const name of ["postgres", "tools"])
     isReady = isReady && stoppedBy === null && (await check({ name, args: [`scripts/${name}.mjs`] }))
   if (isReady) await tests()
   if (stoppedBy !== null) console.log(`Stopped by ${stoppedBy}.`)
