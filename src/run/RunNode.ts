@@ -105,6 +105,8 @@ export class RunNode {
       return this.#hasTold ? "refused" : "never"
     }
     if (word !== null) node.report(word.kind, word.payload, {})
+    // The answer to the cancel is given in this turn: its farewell comes before that of `shutdown`.
+    else await new Promise(setImmediate)
     await Promise.race([node.shutdown({ timeoutMs: FIRST_ATTEMPT_MS }), over])
     const { state } = node.stats()
     if (state === "refused") return "refused"

@@ -240,6 +240,13 @@ describe.concurrent("what goes wrong", () => {
     const { code } = await user.trails(args, { TRAILS_INFO: info }).ended
     expect(code).toBe(128 + 15)
     expect(processes(SLEEPER.cancelled)).toEqual([])
+    const row = await tree.node("too-late", ({ status }) => status === "start_failed")
+    const told = (await tree.log(row)).filter(({ kind }) => kind === "control").map(({ data }) => data)
+    expect(told).toMatchObject([
+      { late_start: true },
+      { outcome: "acked", late_start: true },
+      { disconnect: "cancelled", late_start: true }
+    ])
   })
 
   it("a server that was never there costs one line, and no time", async () => {

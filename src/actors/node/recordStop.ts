@@ -79,10 +79,11 @@ export const recordStop: (
         break
       }
       if (seq === null) cell.evidence++
+      const lateStart = row.status === "start_failed" || row.outcome?.lateStart === true
       const result = yield* commit(env, cell, row, {
         hot: seq === null ? {} : { lastSeq: seq },
         deadlineIn: "keep",
-        rows: [controlEntry(decoded, row.incarnation, row.outcome?.lateStart === true)]
+        rows: [controlEntry(decoded, row.incarnation, lateStart)]
       })
       if (result._tag === "poisoned") {
         refusePoison(cell, session, decoded, result.message)

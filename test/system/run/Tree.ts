@@ -12,6 +12,7 @@ export interface Row {
 export interface LogEntry {
   readonly kind: string
   readonly payload: Readonly<Record<string, unknown>> | null
+  readonly data: Readonly<Record<string, unknown>> | null
 }
 
 /** What an open server on loopback tells. */
