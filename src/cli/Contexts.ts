@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { parseKey } from "../protocol/Keys.ts"
-import { usageError } from "./CliError.ts"
+import { CliError, EXIT, usageError } from "./CliError.ts"
 import { readJsonObject, trailsHome } from "./TrailsHome.ts"
 
 /** A server under a name of the user's choice (PROTOCOL §13). */
@@ -21,7 +21,11 @@ export interface Contexts {
 
 const NAME = /^[a-zA-Z0-9][\w.-]{0,63}$/
 
-export const contextsFile = (): string => join(trailsHome(), "contexts.json")
+/** Null where there is no home to keep it in. */
+export const contextsFile = (): string | null => {
+  const home = trailsHome()
+  return home === null ? null : join(home, "contexts.json")
+}
 
 export const isContextName = (name: string): boolean => NAME.test(name)
 
@@ -39,9 +43,9 @@ const readContext = (path: string, name: string, value: unknown): Context => {
 }
 
 /** Without the file there are none. */
-export const readContexts = (path: string = contextsFile()): Contexts => {
-  const file = readJsonObject(path)
-  if (file === null) return { current: null, contexts: {} }
+export const readContexts = (path: string | null = contextsFile()): Contexts => {
+  const file = path === null ? null : readJsonObject(path)
+  if (path === null || file === null) return { current: null, contexts: {} }
   if (typeof file === "string")
     throw usageError(`${file}.`, "Mend it or remove it; trails context add makes a new one.")
   const contexts: Record<string, Context> = Object.create(null)
@@ -52,10 +56,22 @@ export const readContexts = (path: string = contextsFile()): Contexts => {
   return { current: current ?? null, contexts }
 }
 
-/** By a rename, so that a reader never sees half of it. */
-export const writeContexts = (contexts: Contexts, path: string = contextsFile()): void => {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+/** By a rename, so that a reader never sees half of it. Throws a CliError (73) where nothing can be written. */
+export const writeContexts = (contexts: Contexts, path: string | null = contextsFile()): void => {
+  if (path === null) throw unkept("this user has no home folder")
   const temporary = `${path}.${process.pid}.new`
-  writeFileSync(temporary, `${JSON.stringify(contexts, null, 2)}\n`, { mode: 0o600 })
-  renameSync(temporary, path)
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    writeFileSync(temporary, `${JSON.stringify(contexts, null, 2)}\n`, { mode: 0o600 })
+    renameSync(temporary, path)
+  } catch (error) {
+    throw unkept(`${path} can't be written (${(error as NodeJS.ErrnoException).code ?? "unknown error"})`)
+  }
 }
+
+const unkept = (why: string) =>
+  new CliError(
+    `The contexts can't be kept: ${why}.`,
+    EXIT.cannotCreate,
+    "Set HOME to a folder that may be written to, or name the server by --server or TRAILS_SERVER."
+  )

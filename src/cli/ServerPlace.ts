@@ -31,8 +31,9 @@ const NOTHING: Advertised = { serverPubKey: null, level: null, adminKeyFile: nul
 const keyOf = (value: unknown): string | null => (typeof value === "string" && parseKey(value) !== null ? value : null)
 
 const advertised = (url: string): Advertised => {
-  if (!isLoopback(url)) return NOTHING
-  const file = readJsonObject(join(trailsHome(), "servers", `${portOf(url)}.json`))
+  const home = trailsHome()
+  if (home === null || !isLoopback(url)) return NOTHING
+  const file = readJsonObject(join(home, "servers", `${portOf(url)}.json`))
   if (file === null || typeof file === "string") return NOTHING
   const { adminKeyFile, level, serverPubKey } = file
   return {

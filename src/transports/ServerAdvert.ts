@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { isAbsolute, join } from "node:path"
 import { Effect, type Scope } from "effect"
 import type { Level } from "../protocol/Frames.ts"
 
@@ -26,19 +26,23 @@ export interface Advert {
 export const advertise = (
   port: number,
   advert: Advert,
-  home: string = homedir()
+  home?: string
 ): Effect.Effect<string | null, never, Scope.Scope> => {
-  const folder = join(home, ".trails", "servers")
-  const path = join(folder, `${port}.json`)
+  let path = `~/.trails/servers/${port}.json`
   const write = Effect.try({
     try: () => {
+      // homedir() throws for a user whom the system does not know, as a container's may be.
+      const base = home ?? homedir()
+      if (!isAbsolute(base)) throw new Error("HOME is not an absolute path")
+      const folder = join(base, ".trails", "servers")
+      path = join(folder, `${port}.json`)
       mkdirSync(folder, { recursive: true, mode: 0o700 })
       writeFileSync(`${path}.new`, `${JSON.stringify(advert, null, 2)}\n`, { mode: 0o600 })
       renameSync(`${path}.new`, path)
       return null
     },
-    catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
-  }).pipe(Effect.catch((problem) => Effect.succeed(`${path} could not be written: ${problem}`)))
+    catch: (cause) => `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`
+  }).pipe(Effect.catch((problem) => Effect.succeed(problem)))
   return Effect.acquireRelease(write, () => Effect.sync(() => withdraw(path, advert.pid)))
 }
 

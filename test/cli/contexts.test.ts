@@ -32,7 +32,7 @@ describe("contexts", () => {
     addContext("near", { server: "localhost:9000" })
     expect(findServer().source).toBe("default")
     useContext("far")
-    expect(statSync(contextsFile()).mode & 0o777).toBe(0o600)
+    expect(statSync(contextsFile() ?? "").mode & 0o777).toBe(0o600)
     expect(findServer()).toMatchObject({
       source: "context",
       endpoint: "wss://far.example.org/ws",
@@ -48,6 +48,17 @@ describe("contexts", () => {
     useContext("near")
     useContext(null)
     expect(findServer().source).toBe("default")
+  })
+
+  it("without a home there are none, and none can be kept; nor where nothing can be written", () => {
+    vi.stubEnv("HOME", "")
+    expect(contextsFile()).toBe(null)
+    expect(findServer()).toMatchObject({ source: "default", level: null })
+    expect(() => addContext("one", { server: "host" })).toThrow(expect.objectContaining({ exitCode: 73 }))
+    const file = join(home, "file")
+    writeFileSync(file, "")
+    vi.stubEnv("HOME", file)
+    expect(() => addContext("one", { server: "host" })).toThrow(expect.objectContaining({ exitCode: 73 }))
   })
 
   it("are tried before they are written", () => {

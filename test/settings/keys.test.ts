@@ -135,6 +135,7 @@ describe("~/.trails/servers", () => {
       Effect.gen(function* () {
         writeFileSync(join(folder, "file"), "")
         assert.include(yield* advertise(9, advert, join(folder, "file")), "could not be written")
+        assert.include(yield* advertise(9, advert, ""), "could not be written")
       })
     )
   )
