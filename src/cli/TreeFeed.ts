@@ -22,7 +22,7 @@ const treeOf = (answer: ApiAnswer): ReadTree => ({
   now: answer.now
 })
 
-export const isOver = ({ answer }: ReadTree): boolean => answer.items.every((row) => hasEnded(row.status))
+const isOver = ({ answer }: ReadTree): boolean => answer.items.every((row) => hasEnded(row.status))
 
 /** The tree below one node. */
 export const readTree = async (
@@ -42,12 +42,16 @@ export const readNewest = async (api: Api): Promise<ReadonlyArray<ReadTree>> => 
   return (await Promise.all(ids.map((appId) => readTree(api, appId)))).reverse()
 }
 
-/** Calls `changed` with the tree now and after each change, until all of it has ended. */
+/** Nodes that a tree can give at once. */
+const MOST = "10000"
+
+/** Calls `changed` with the tree now and after each change, until all of it has ended, or for as long as it is asked to. */
 export const followTree = async (
   poll: LongPoll,
   appId: string,
   changed: (tree: ReadTree) => void,
-  signal: AbortSignal
+  signal: AbortSignal,
+  endless = false
 ): Promise<void> => {
   const path = `apps/${appId}/tree`
   let cursor: string | null = null
@@ -66,7 +70,11 @@ export const followTree = async (
     cursor = tree.answer.cursor
     if (tree.answer.unchanged) continue
     changed(tree)
-    if (isOver(tree)) return
+    if (endless || !isOver(tree)) continue
+    if (!tree.answer.truncated) return
+    // What was left out may be at work still. Of a tree that can't be read as a whole nobody knows that it has ended.
+    const whole = await poll.once(path, { limit: MOST }, signal)
+    if (whole === null || (isOver(treeOf(whole)) && !treeOf(whole).answer.truncated)) return
   }
 }
 
@@ -78,11 +86,11 @@ export const followNewest = async (
 ): Promise<void> => {
   const trees = new Map<string, ReadTree>()
   const followed = new Map<string, AbortController>()
-  let shown: ReadonlyArray<string> = []
+  let shown: ReadonlyArray<string> | null = null
   let failure: unknown = null
   const tell = () => {
     // Not before all of them are read for the first time.
-    if (shown.every((appId) => trees.has(appId))) changed(shown.flatMap((appId) => trees.get(appId) ?? []).reverse())
+    if (shown?.every((appId) => trees.has(appId))) changed(shown.flatMap((appId) => trees.get(appId) ?? []).reverse())
   }
   const follow = (appId: string) => {
     const ending = new AbortController()
@@ -91,14 +99,17 @@ export const followNewest = async (
       trees.set(appId, tree)
       tell()
     }
-    followTree(poll, appId, keep, AbortSignal.any([signal, ending.signal])).catch((error: unknown) => (failure = error))
+    // One that has ended as well: who was given up for lost may come back, and a root may get children after its end.
+    followTree(poll, appId, keep, AbortSignal.any([signal, ending.signal]), true).catch(
+      (error: unknown) => (failure = error)
+    )
   }
   while (!signal.aborted) {
     const answer = await poll.once("apps", ROOTS, signal)
     if (failure !== null) throw failure
     if (answer === null) return
     const ids = rootIds(answer)
-    const differs = shown.length === 0 || ids.join() !== shown.join()
+    const differs = ids.join() !== shown?.join()
     shown = ids
     for (const [appId, ending] of followed) {
       if (ids.includes(appId)) continue
