@@ -84,12 +84,15 @@ export class Api {
   #decode(answer: HttpAnswer): ApiAnswer {
     if (!/^application\/(?:[\w.-]+\+)?json\b/.test(answer.headers["content-type"] ?? ""))
       throw notTrailsd(this.place, "it does not answer in JSON")
+    let json: unknown
     try {
-      const json: unknown = JSON.parse(answer.text)
-      return { text: answer.text, json, now: serverClock(answer) }
+      json = JSON.parse(answer.text)
     } catch {
       throw notTrailsd(this.place, "what it answers is not JSON")
     }
+    if (typeof json !== "object" || json === null || Array.isArray(json))
+      throw notTrailsd(this.place, "what it answers is no JSON object")
+    return { text: answer.text, json, now: serverClock(answer) }
   }
 }
 

@@ -6,6 +6,7 @@ export const EXIT = {
   unavailable: 69,
   software: 70,
   cannotCreate: 73,
+  output: 74,
   forbidden: 77
 } as const
 

@@ -1,11 +1,11 @@
 import { connect } from "node:net"
 import { statSync } from "node:fs"
 import { Api } from "./Api.ts"
-import { placeText } from "./ApiProblem.ts"
+import { placeText, unanswered } from "./ApiProblem.ts"
 import { CliError, EXIT } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { portOf } from "./Endpoint.ts"
-import { httpCall } from "./HttpCall.ts"
+import { HttpFailure, httpCall } from "./HttpCall.ts"
 import { printJson, printText } from "./Output.ts"
 import { type Paint, paintFor } from "./Paint.ts"
 import { printableLine } from "./Printable.ts"
@@ -36,9 +36,10 @@ const check = (name: string, verdict: Verdict, detail: string, remedy: string | 
   remedy
 })
 
-const failure = (name: string, error: unknown): Check => {
-  if (!(error instanceof CliError)) throw error
-  return check(name, "FAIL", error.message, error.remedy)
+const failure = (name: string, place: ServerPlace, error: unknown): Check => {
+  const met = error instanceof HttpFailure ? unanswered(place, error) : error
+  if (!(met instanceof CliError)) throw met
+  return check(name, "FAIL", met.message, met.remedy)
 }
 
 const skipped = (name: string): Check => check(name, "skip", "not asked, since the server does not answer")
@@ -142,11 +143,11 @@ const agentCheck = (): ReadonlyArray<Check> => {
   ]
 }
 
-const attempt = async (name: string, run: () => Promise<Check>): Promise<Check> => {
+const attempt = async (name: string, place: ServerPlace, run: () => Promise<Check>): Promise<Check> => {
   try {
     return await run()
   } catch (error) {
-    return failure(name, error)
+    return failure(name, place, error)
   }
 }
 
@@ -160,15 +161,15 @@ const serverChecks = async (place: ServerPlace): Promise<ReadonlyArray<Check>> =
   try {
     server = await readServerInfo(api, TIMEOUT_MS)
   } catch (error) {
-    return [tcp, failure("server", error), ...silent.slice(1), infoCheck(place, null)]
+    return [tcp, failure("server", place, error), ...silent.slice(1), infoCheck(place, null)]
   }
   const offset = (asked + Date.now()) / 2 - server.serverTime
   return [
     tcp,
     identityCheck(place, server),
-    await attempt("ready", () => readyCheck(place)),
+    await attempt("ready", place, () => readyCheck(place)),
     check("level", "ok", `${server.level}, admission ${server.admission}`),
-    await attempt("key", () => keyCheck(api, server)),
+    await attempt("key", place, () => keyCheck(api, server)),
     clockCheck(offset),
     infoCheck(place, server)
   ]

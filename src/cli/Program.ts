@@ -65,11 +65,14 @@ const explainAll = (error: unknown): number => {
 
 /** Runs the command line and sets the exit code. `args`: without the program's own name. */
 export const main = async (args: ReadonlyArray<string>): Promise<void> => {
-  // The reader of a pipe may leave early (`trails log ID | head`).
+  // The reader of a pipe may leave early (`trails log ID | head`). Anything else must not pass for what `wait` has found.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0)
-    throw error
+    process.stderr.write(`trails: stdout can't be written (${error.code ?? error.message}).\n`)
+    process.exit(EXIT.output)
   })
+  // Whoever does not read what is said beside the result wants the result all the same.
+  process.stderr.on("error", () => {})
   try {
     const program = makeProgram()
     if (args.length === 0) program.outputHelp()

@@ -4,7 +4,7 @@ import { resolve } from "node:path"
 import { leash } from "../harness/Leash.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 
-const TRAILS = resolve(import.meta.dirname, "../../bin/trails")
+export const TRAILS = resolve(import.meta.dirname, "../../bin/trails")
 
 export interface Ended {
   readonly code: number | null

@@ -1,11 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type RequestListener, type Server } from "node:http"
 import { type AddressInfo, createServer as createTcpServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { makeKeypair, secretPem } from "../harness/Keypair.ts"
-import { type Ended, TrailsCommand } from "./TrailsCommand.ts"
+import { type Ended, TRAILS, TrailsCommand } from "./TrailsCommand.ts"
 
 const ID = "0b9c8f3e-3f6e-4a3b-9c55-0d6f3f1f2a77"
 const home = mkdtempSync(join(tmpdir(), "trails-refusals-"))
@@ -59,6 +61,7 @@ describe("what keeps a command from its answer is said with what to do", () => {
   it.for<readonly [string, RequestListener]>([
     ["a page", (_request, response) => response.writeHead(200, { "content-type": "text/html" }).end("<html>")],
     ["a page of an error", (_request, response) => response.writeHead(404).end("not here")],
+    ["JSON that is no object", json(200, null)],
     ["no JSON", (_request, response) => response.writeHead(200, { "content-type": "application/json" }).end("{")]
   ])("something else answers with %s", async ([, listener]) => {
     answer = listener
@@ -66,6 +69,29 @@ describe("what keeps a command from its answer is said with what to do", () => {
     expect(code).toBe(69)
     expect(stderr).toContain(`There is no trailsd at http://127.0.0.1:${port} (from TRAILS_SERVER)`)
     expect(stderr).toContain("Check host and port")
+  })
+
+  it("doctor says so when the server answers one question and not the next", async () => {
+    answer = (request, response) =>
+      request.url === "/readyz" ? void response.destroy() : json(200, { serverTime: Date.now() })(request, response)
+    const { code, stdout, stderr } = await trails(["doctor"])
+    expect({ code, stderr }).toEqual({ code: 1, stderr: "" })
+    expect(stdout).toMatch(/FAIL {2}ready +The server at .* does not answer/)
+  })
+
+  it.runIf(existsSync("/dev/full"))("output that can't be written is no verdict on a node", async () => {
+    answer = json(200, { app_id: ID, app_name: "a", status: "done", ended: true, ended_at: null, outcome: null })
+    const env = { PATH: process.env["PATH"] ?? "", HOME: home, TRAILS_SERVER: `127.0.0.1:${port}` }
+    const full = openSync("/dev/full", "w")
+    const codeOf = async (stdout: number | "ignore", stderr: number | "ignore", args: ReadonlyArray<string>) => {
+      const child = spawn(TRAILS, args, { stdio: ["ignore", stdout, stderr], env })
+      const [code] = (await once(child, "close")) as [number | null]
+      return code
+    }
+    expect(await codeOf(full, "ignore", ["wait", ID])).toBe(74)
+    answer = json(200, { app_id: ID, app_name: "a", status: "cancelled", ended: true, ended_at: null, outcome: null })
+    expect(await codeOf("ignore", full, ["wait", ID])).toBe(4)
+    closeSync(full)
   })
 
   it("what listens does not speak HTTP", async () => {
