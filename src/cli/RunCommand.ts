@@ -24,6 +24,8 @@ const warn = (text: string): void => void process.stderr.write(`trails: ${text}\
 
 /** Ends the process with the command's exit code. `folder`: with three pipes. */
 export const runNode = async ({ command, options }: RunWords, folder: PrivateFolder): Promise<never> => {
+  // Whoever read stderr may have left, or the disk is full. Unheard, the error would be a defect, written to stderr.
+  process.stderr.on("error", () => {})
   const name = options.name ?? basename(command[0]!)
   if (name === "" || !fits(name, APP_NAME)) throw usageError(`--name must have 1 to ${APP_NAME} bytes.`)
   const place = findServer(options.server)

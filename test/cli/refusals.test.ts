@@ -94,6 +94,19 @@ describe("what keeps a command from its answer is said with what to do", () => {
     closeSync(full)
   })
 
+  it("a run ends with its command when nobody reads its stderr any more", async () => {
+    // A pipe of a shell's: the sockets that Node makes for its children fail later.
+    const script = `{ { "$0" "$@" 2>&1 >/dev/null; echo $? >&3; } | true; } 3>&1`
+    const args = ["run", "--server", "127.0.0.1:1", "--", "sh", "-c", "sleep 0.3; exit 4"]
+    const env = { PATH: process.env["PATH"] ?? "", HOME: home }
+    const stdio = ["ignore", "pipe", "inherit"] as const
+    const shell = spawn("sh", ["-c", script, TRAILS, ...args], { stdio: [...stdio], env, detached: true })
+    const tooLate = setTimeout(() => process.kill(-(shell.pid ?? 0), "SIGKILL"), 10_000)
+    const [said] = (await once(shell.stdout, "data")) as [Buffer]
+    clearTimeout(tooLate)
+    expect(String(said)).toBe("4\n")
+  })
+
   it("what listens does not speak HTTP", async () => {
     const tcp = createTcpServer((socket) => socket.on("error", () => {}).end("SSH-2.0-OpenSSH_9.2\r\n"))
     await new Promise<void>((resolve) => tcp.listen(0, "127.0.0.1", resolve))
