@@ -1,10 +1,12 @@
 /** Narrow forms of scripts that are wide otherwise. */
 const NARROW = /[\uff61-\uffdc\uffe8-\uffee]/
+/** What EastAsianWidth.txt (UAX 11) has as wide: by script, and by block where few of it are narrow. */
 const WIDE =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Tangut}\p{Script=Nushu}\p{Script=Khitan_Small_Script}\p{Emoji_Presentation}\u2329\u232a\u2630-\u2637\u268a-\u268f\u2e80-\u303e\u3041-\u4dff\ua000-\ua4cf\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{16fff}\u{1aff0}-\u{1b2ff}\u{1d300}-\u{1d376}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]/u
 /** It takes no column of its own, except that it may widen the emoji before it: counted, so that no line gets too long. */
 const EMOJI_STYLE = "\ufe0f"
-const MARK = /\p{M}/u
+/** Marks beside their letter (Mc) are left out: most terminals give them a column. */
+const MARK = /[\p{Mn}\p{Me}]/u
 
 const columnsOf = (character: string): number => {
   if (character < "\u0300") return 1

@@ -59,6 +59,15 @@ describe("a screen that is drawn again in place", () => {
     expect(terminal.lines).toEqual(["1", "2", "3", "4", "… 4 lines more"])
   })
 
+  it("draws where the terminal does not know its size", () => {
+    const terminal = new Terminal()
+    terminal.columns = terminal.rows = 0
+    const screen = screenOn(terminal)
+    expect(screen.width).toBe(80)
+    screen.draw(["a", "b"])
+    expect(terminal.lines).toEqual(["a", "b"])
+  })
+
   it("begins anew in another width: the terminal has wrapped what stood there", () => {
     const terminal = new Terminal()
     let redrawn = 0

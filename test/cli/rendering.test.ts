@@ -160,6 +160,9 @@ describe("text for a terminal", () => {
     expect([textWidth("abc"), textWidth("名前"), textWidth("a\u0301"), textWidth("ｱ"), textWidth("🎉")]).toEqual([
       3, 4, 1, 1, 2
     ])
+    // Wide without being of a script that is; a vowel beside its consonant.
+    for (const wide of ["㈱", "ꀀ", "䷀", "︐", "かな"[0]!]) expect(textWidth(wide)).toBe(2)
+    expect(textWidth("का")).toBe(2)
     expect(cutToWidth("abcdef", 4)).toBe("abc…")
     expect(cutToWidth("名前名前", 4)).toBe("名…")
     expect([cutToWidth("abc", 3), cutToWidth("abc", 1), cutToWidth("abc", 0)]).toEqual(["abc", "…", ""])
