@@ -155,7 +155,8 @@ const start = async (options: BareStart): Promise<void> => {
               incarnation: 1,
               pubKey: frame.child_pub_key,
               processInfo: frame.process_info,
-              capabilities: []
+              capabilities: [],
+              cancelGraceMs: null
             },
             rows: [
               {

@@ -20,9 +20,12 @@ import { DataDir } from "./storage/DataDir.ts"
 import { Partitions } from "./storage/Partitions.ts"
 import * as Storage from "./storage/Storage.ts"
 import type { StoreError } from "./storage/StoreError.ts"
+import { cascadeRunner } from "./supervision/CascadeRunner.ts"
+import { commandExpiry } from "./supervision/CommandExpiry.ts"
 import { DatabaseHealth } from "./supervision/DatabaseHealth.ts"
 import { deadlines } from "./supervision/Deadlines.ts"
 import { DeadlineTarget } from "./supervision/DeadlineTarget.ts"
+import { HintTarget } from "./supervision/HintTarget.ts"
 import { partitions } from "./supervision/Partitions.ts"
 import { reaper } from "./supervision/Reaper.ts"
 import { ReplicaLease } from "./supervision/ReplicaLease.ts"
@@ -110,11 +113,15 @@ const replicaLayer = (settings: SettingsShape) => {
     DeadlineTarget,
     Effect.map(ActorSystem, ({ tell }) => ({ tell }))
   )
+  const hints = Layer.effect(
+    HintTarget,
+    Effect.map(ActorSystem, ({ hint }) => ({ hint }))
+  )
   const hold = Layer.effect(
     VerdictHold,
     Effect.map(WebSocketServer, ({ waiting }) => ({ held: () => waiting() > 0 }))
   )
-  return Layer.mergeAll(target, hold).pipe(
+  return Layer.mergeAll(target, hints, hold).pipe(
     Layer.provideMerge(WebSocketServer.layer),
     Layer.provideMerge(Layer.mergeAll(Watch.layer, Waiters.layer)),
     Layer.provideMerge(ReplicaActors.layer()),
@@ -150,6 +157,8 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const duties = yield* start("duties", [
     yield* deadlines({ disconnectGraceMs: settings.disconnectGrace }),
     yield* reaper,
+    yield* cascadeRunner,
+    yield* commandExpiry,
     partitions((yield* Partitions).ensure)
   ])
   const supervisors = [base, writers, actors, watchers, duties]

@@ -11,6 +11,8 @@ export interface ActorSystemStats {
   readonly rebuilt: number
 }
 
+export type Hint = "moved" | "commanded"
+
 /** One replica's actors by node id (DESIGN §2). */
 export class ActorSystem extends Context.Service<
   ActorSystem,
@@ -20,6 +22,11 @@ export class ActorSystem extends Context.Service<
      * can call it. FIFO per sender. False: the mailbox is full or the system is stopping, and the message was not taken.
      */
     readonly tell: (appId: string, message: NodeMessage) => boolean
+    /**
+     * Tells the actor of a node, on the replica that holds its session, that its row was moved or that there is a command
+     * for it. Without an owner it is this replica's. May be lost: the rows are the fact (DESIGN §2).
+     */
+    readonly hint: (appId: string, owner: string | null, what: Hint) => void
     readonly stats: () => ActorSystemStats
     /** Refuses new messages, lets the running turns end, then returns. */
     readonly stop: Effect.Effect<void>

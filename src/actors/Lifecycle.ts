@@ -1,4 +1,5 @@
 import type { ErrorCode, NodeState } from "../protocol/Frames.ts"
+import { isFinal } from "../protocol/Final.ts"
 import type { LogKind } from "../storage/LogRow.ts"
 
 /**
@@ -61,11 +62,10 @@ export type Transition =
   /** Out of date, nobody to tell. */
   | { readonly _tag: "Ignored" }
 
-const FINAL: ReadonlySet<NodeState> = new Set(["done", "error", "cancelled", "start_failed"])
 const ATTACHED: ReadonlySet<NodeState> = new Set(["connected", "running"])
 const SILENT: ReadonlySet<NodeState> = new Set(["reconnecting", "crashed", "lost_contact"])
 
-export const isFinal = (status: NodeState): boolean => FINAL.has(status)
+export { isFinal }
 export const isAttached = (status: NodeState): boolean => ATTACHED.has(status)
 /** Rebinding is allowed from these (PROTOCOL §4). */
 export const isSilent = (status: NodeState): boolean => SILENT.has(status)

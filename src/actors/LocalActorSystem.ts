@@ -1,7 +1,7 @@
 import { Cause, Clock, Deferred, Effect, Exit, Queue } from "effect"
 import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
 import type { NodeMessage } from "./NodeMessage.ts"
-import { ActorSystem } from "./ActorSystem.ts"
+import type { ActorSystem } from "./ActorSystem.ts"
 import { Mailbox } from "./Mailbox.ts"
 import type { NodeCell } from "./node/NodeCell.ts"
 import type { NodeEnvironment } from "./node/NodeEnvironment.ts"
@@ -31,6 +31,9 @@ export const defaultActorOptions: LocalActorSystemOptions = {
 /** How often, and how many at a time, rows are compared with actors. */
 const STRAYS_EVERY_MS = 15_000
 const STRAYS_PAGE = 1000
+/** How often, and how many at a time, commands are looked for of which no hint has come. */
+const UNTOLD_EVERY_MS = 1000
+const UNTOLD_PAGE = 1000
 
 /**
  * Actors of this replica on a fixed pool of workers (DESIGN §2). Invariants:
@@ -41,6 +44,7 @@ const STRAYS_PAGE = 1000
  * - A4 credit of data frames is given back exactly once per batch.
  * - A5 no defect ends a worker: an actor that was in its turn would never run again.
  * - A6 no row keeps saying that a session lives here when none does.
+ * - A7 a command for a session that lives here is told also when its hint was lost.
  */
 export const makeLocalActorSystem = Effect.fnUntraced(function* (
   makeEnvironment: (tell: (appId: string, message: NodeMessage) => boolean) => NodeEnvironment,
@@ -60,6 +64,7 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
         row: null,
         session: null,
         stopping: null,
+        commands: null,
         evidence: 0,
         active: false,
         rebuilt: NEVER
@@ -116,6 +121,7 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
     cell.row = null
     cell.session = null
     cell.stopping = null
+    cell.commands = null
     session?.end(error)
     for (const message of batch) {
       if ("reply" in message)
@@ -193,9 +199,26 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
     )
   }
 
-  return ActorSystem.of({
+  /** A7 */
+  const untold: ChildSpec = {
+    id: "actors/untold",
+    restart: "permanent",
+    intensity: defaultIntensity,
+    shutdownMs: 1000,
+    start: Effect.forever(
+      Effect.andThen(
+        Effect.sleep(UNTOLD_EVERY_MS),
+        env.commands.untold(env.boot, UNTOLD_PAGE).pipe(
+          Effect.map((found) => found.forEach((appId) => tell(appId, { _tag: "Commanded" }))),
+          Effect.catch((error) => Effect.logDebug("commands were not looked for", error.message))
+        )
+      )
+    )
+  }
+
+  return {
     tell,
-    children: [pool, watch],
+    children: [pool, watch, untold],
     stats: () => {
       let queued = 0
       for (const cell of cells.values()) queued += cell.mailbox.size
@@ -205,7 +228,7 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
       counters.stopping = true
       return counters.active === 0 ? Effect.void : Deferred.await(idle)
     })
-  })
+  } satisfies Omit<ActorSystem["Service"], "hint">
 })
 
 const NEVER: Array<number> = []

@@ -18,6 +18,7 @@ export class Mailbox {
     switch (message._tag) {
       case "Deadline":
       case "Moved":
+      case "Commanded":
         if (!this.#supervision.some((other) => other._tag === message._tag)) this.#supervision.push(message)
         return true
       case "Orphaned": {

@@ -1,14 +1,15 @@
 import { Deferred, Effect } from "effect"
 import type { Decoded } from "../protocol/Frames.ts"
 import type { StoreError } from "../storage/StoreError.ts"
+import { controlResult } from "./node/controlResult.ts"
 import { deadlinePassed, orphaned } from "./node/deadline.ts"
 import type { DataFrame } from "./node/decideData.ts"
 import { declare, deleteIntent } from "./node/declare.ts"
+import { deliver } from "./node/deliver.ts"
 import { load } from "./node/load.ts"
 import { receiveData } from "./node/message.ts"
 import type { NodeCell } from "./node/NodeCell.ts"
 import type { NodeEnvironment } from "./node/NodeEnvironment.ts"
-import { recordStop } from "./node/recordStop.ts"
 import { register } from "./node/register.ts"
 import { socketLost } from "./node/socketLost.ts"
 import type { NodeMessage } from "./NodeMessage.ts"
@@ -39,7 +40,9 @@ const dispatch = (
     case "SocketLost":
       return socketLost(env, cell, message.session, message.cause)
     case "ControlResult":
-      return controlResult(env, cell, message)
+      return controlResult(env, cell, message.session, message.decoded)
+    case "Commanded":
+      return deliver(env, cell)
     case "Declare":
       return Effect.flatMap(declare(env, cell, message), (answer) => Deferred.succeed(message.reply, answer))
     case "DeleteIntent":
@@ -53,23 +56,6 @@ const dispatch = (
       return Effect.asVoid(load(env, cell))
   }
 }
-
-const controlResult = Effect.fnUntraced(function* (
-  env: NodeEnvironment,
-  cell: NodeCell,
-  message: Extract<NodeMessage, { readonly _tag: "ControlResult" }>
-) {
-  const { decoded, session } = message
-  if (cell.session !== session) return
-  if (cell.stopping !== null) return yield* recordStop(env, cell, session, [decoded])
-  session.send({
-    type: "error",
-    code: "bad_frame",
-    message: `no command with correlation_id ${decoded.frame.correlation_id} is open for this node`,
-    app_id: cell.id,
-    retryable: false
-  })
-})
 
 /** How far a turn has come: a turn that died goes on behind what was done (LocalActorSystem A3). */
 export interface Progress {

@@ -76,5 +76,7 @@ export type NodeMessage =
   | { readonly _tag: "Deadline" }
   /** The owner's lease has expired, says the reaper: a hint, the row decides. */
   | { readonly _tag: "Orphaned"; readonly owner: string | null }
-  /** Somebody moved the node's row by right (superseded, later: a seal): a hint, the row decides. */
+  /** Somebody moved the node's row by right (superseded, a cascade): a hint, the row decides. */
   | { readonly _tag: "Moved" }
+  /** There is a command for the node: a hint, the queue decides. */
+  | { readonly _tag: "Commanded" }

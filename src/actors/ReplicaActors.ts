@@ -4,13 +4,16 @@ import { nodeAddress, nodeAddresses, parseNodeAddress } from "../protocol/Subjec
 import { splitTicket, ticketHash, verifyTicket } from "../protocol/Ticket.ts"
 import { Settings } from "../Settings.ts"
 import { AuditLog } from "../storage/AuditLog.ts"
+import { CommandStore } from "../storage/CommandStore.ts"
 import { NodeStore } from "../storage/NodeStore.ts"
 import { ReplicaLease } from "../supervision/ReplicaLease.ts"
 import { Telemetry } from "../Telemetry.ts"
-import { ActorSystem } from "./ActorSystem.ts"
+import { ActorSystem, type Hint } from "./ActorSystem.ts"
 import { Bus } from "./Bus.ts"
 import { nodeEd25519, sha256 } from "./Ed25519.ts"
 import { defaultActorOptions, type LocalActorSystemOptions, makeLocalActorSystem } from "./LocalActorSystem.ts"
+import type { NodeMessage } from "./NodeMessage.ts"
+import { openCommands } from "./OpenCommands.ts"
 import { ServerKey } from "./ServerKey.ts"
 import { StorageActor } from "./StorageActor.ts"
 
@@ -29,6 +32,8 @@ const impostorGate = () => {
   }
 }
 
+const HINTS: Readonly<Record<Hint, NodeMessage>> = { moved: { _tag: "Moved" }, commanded: { _tag: "Commanded" } }
+
 /** This replica's actors on its bus: local mailboxes, and `_trails.replica.<boot>.node.*` for hints from others. */
 export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
   Layer.effect(
@@ -43,6 +48,14 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
       const { boot } = yield* ReplicaLease
       const serverKey = (yield* ServerKey).publicKey
 
+      const commands = yield* CommandStore
+      const hintBy =
+        (tell: ActorSystem["Service"]["tell"]): ActorSystem["Service"]["hint"] =>
+        (appId, owner, what) => {
+          if (owner === null || owner === boot) tell(appId, HINTS[what])
+          else bus.publish(nodeAddress(owner, appId), what)
+        }
+
       const system = yield* makeLocalActorSystem(
         (tell) => ({
           boot,
@@ -56,18 +69,17 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
           ticketHash: (envelope) => (splitTicket(envelope.json) === null ? null : ticketHash(envelope.json, sha256)),
           mayReportImpostor: impostorGate(),
           newId: () => randomUUID(),
-          moved: (appId, owner) => {
-            if (owner === null || owner === boot) tell(appId, { _tag: "Moved" })
-            else bus.publish(nodeAddress(owner, appId), "moved")
-          }
+          commands,
+          openCommands: openCommands(commands),
+          moved: (appId, owner) => hintBy(tell)(appId, owner, "moved")
         }),
         options
       )
 
-      yield* bus.subscribe(nodeAddresses(boot), (subject) => {
+      yield* bus.subscribe(nodeAddresses(boot), (subject, body) => {
         const address = parseNodeAddress(subject)
-        if (address !== null) system.tell(address.appId, { _tag: "Moved" })
+        if (address !== null && Object.hasOwn(HINTS, body)) system.tell(address.appId, HINTS[body as Hint])
       })
-      return system
+      return { ...system, hint: hintBy(system.tell) }
     })
   )

@@ -17,8 +17,11 @@ export interface SessionPort {
   readonly peer: string
   /** Hands a frame to the socket's writer, in order; signs it where the session's level asks. Returns the text sent. */
   readonly send: (frame: ServerFrame) => string
-  /** Returns the text `send` would send, without sending: `registered` is logged in the transaction that precedes it. */
-  readonly seal: (frame: ServerFrame) => string
+  /**
+   * Returns the text `send` would send, without sending: `registered` and `control` are logged in the transaction that
+   * precedes them. `application`: the exact JSON text of the application's value, in place of the frame's own.
+   */
+  readonly seal: (frame: ServerFrame, application?: string) => string
   /** Sends text made by `seal`. */
   readonly sendSealed: (text: string) => void
   /** Gives back the credit of data frames that the actor has dealt with (acked or refused): back-pressure. */

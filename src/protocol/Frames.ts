@@ -55,6 +55,8 @@ export interface RegisterFrame {
   readonly start_day?: number
   readonly info?: string
   readonly capabilities?: ReadonlyArray<string>
+  /** What the node's own cancel hook may need, milliseconds. */
+  readonly cancel_grace_ms?: number
   readonly ping_interval_ms?: number
 }
 

@@ -80,4 +80,12 @@ export interface Identity {
   readonly pubKey: string
   readonly processInfo: ProcessInfo
   readonly capabilities: ReadonlyArray<string>
+  /** What its cancel hook may need, milliseconds; null: it does not say. */
+  readonly cancelGraceMs: number | null
+}
+
+/** Actions that a node answers, and what its cancel hook may need. */
+export interface Capable {
+  readonly names: ReadonlyArray<string>
+  readonly cancelGraceMs: number | null
 }

@@ -1,8 +1,18 @@
 import { Context, type Effect } from "effect"
 import type { Level, NodeState } from "../protocol/Frames.ts"
 import type { LogEntry, LogRow } from "./LogRow.ts"
-import type { HotState, Identity, NodeRow, Outcome, SupervisionPolicy } from "./NodeRow.ts"
+import type { Capable, HotState, Identity, NodeRow, Outcome, SupervisionPolicy } from "./NodeRow.ts"
 import type { StoreError } from "./StoreError.ts"
+
+/** How a node has answered a command. */
+export type CommandAnswer =
+  | { readonly ack: true; readonly result: string | null }
+  | { readonly ack: false; readonly error: string }
+
+/** What a write says of a command of its node. The first answer stands, also against its expiry. */
+export type CommandMark =
+  | { readonly _tag: "Told"; readonly correlationId: string }
+  | { readonly _tag: "Answered"; readonly correlationId: string; readonly answer: CommandAnswer }
 
 /**
  * One compare-and-set on one node (DESIGN §2): succeeds only if epoch and n are still the expected ones, and then moves
@@ -25,6 +35,9 @@ export interface NodeWrite {
   readonly outcome?: Outcome | null
   /** Present when a registration binds a key. */
   readonly identity?: Identity
+  readonly commands?: ReadonlyArray<CommandMark>
+  /** What the present incarnation takes from now on. */
+  readonly capable?: Capable
   readonly rows: ReadonlyArray<LogEntry>
 }
 

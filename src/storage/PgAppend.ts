@@ -3,7 +3,7 @@ import type { Connection } from "./Database.ts"
 import type { NodeWrite, WriteOutcome } from "./NodeStore.ts"
 import { isAboutData, isUndone } from "./PgError.ts"
 import { pgJson } from "./PgText.ts"
-import { append, appendBinding } from "./sql/append.ts"
+import { append, appendBinding, appendControl } from "./sql/append.ts"
 import { missed } from "./sql/missed.ts"
 import type { StoreError } from "./StoreError.ts"
 import { writeRecord } from "./WriteRecord.ts"
@@ -14,13 +14,19 @@ const again = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedule.
 
 const idsOf = (writes: ReadonlyArray<NodeWrite>): string => JSON.stringify(writes.map((write) => write.appId))
 
+const isControl = ({ capable, commands }: NodeWrite): boolean => commands !== undefined || capable !== undefined
+
 /** Positions (in `writes`) that did not match. `writes` must be sorted by id. */
 export const compareAndSet = Effect.fnUntraced(function* (
   connection: Connection,
   writes: ReadonlyArray<NodeWrite>,
   project: boolean
 ) {
-  const statement = writes.some((write) => write.identity !== undefined) ? appendBinding : append
+  const statement = writes.some(isControl)
+    ? appendControl
+    : writes.some((write) => write.identity !== undefined)
+      ? appendBinding
+      : append
   const param = pgJson(writes.map((write, index) => writeRecord(write, index, project)))
   const rows = yield* connection.query(statement, [param]).pipe(Effect.retry({ schedule: again, while: isUndone }))
   return rows.map((row) => row["i"] as number)

@@ -2,10 +2,14 @@ import { Effect, Layer } from "effect"
 import type { AuditLog } from "./AuditLog.ts"
 import type { Database } from "./Database.ts"
 import { migrate, type MigrationError } from "./Migrator.ts"
+import type { CascadeStore } from "./CascadeStore.ts"
+import type { CommandStore } from "./CommandStore.ts"
 import type { NodeQueries } from "./NodeQueries.ts"
 import type { NodeStore } from "./NodeStore.ts"
 import { Partitions } from "./Partitions.ts"
 import * as PgAuditLog from "./PgAuditLog.ts"
+import * as PgCascadeStore from "./PgCascadeStore.ts"
+import * as PgCommandStore from "./PgCommandStore.ts"
 import * as PgNodeQueries from "./PgNodeQueries.ts"
 import * as PgNodeStore from "./PgNodeStore.ts"
 import * as PgReplicaStore from "./PgReplicaStore.ts"
@@ -16,7 +20,16 @@ import type { StoreError } from "./StoreError.ts"
 import type { TreeLog } from "./TreeLog.ts"
 import type { TreeQueries } from "./TreeQueries.ts"
 
-export type Stores = NodeStore | NodeQueries | TreeLog | TreeQueries | ReplicaStore | AuditLog | Partitions
+export type Stores =
+  | CascadeStore
+  | CommandStore
+  | NodeStore
+  | NodeQueries
+  | TreeLog
+  | TreeQueries
+  | ReplicaStore
+  | AuditLog
+  | Partitions
 
 const prepared = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -29,6 +42,8 @@ const prepared = Layer.effectDiscard(
 export const layer: Layer.Layer<Stores, StoreError | MigrationError, Database> = prepared.pipe(
   Layer.provideMerge(
     Layer.mergeAll(
+      PgCascadeStore.layer,
+      PgCommandStore.layer,
       PgNodeStore.layer,
       PgNodeQueries.layer,
       PgTreeLog.layer,

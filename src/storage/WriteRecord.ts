@@ -1,6 +1,6 @@
 import type { LogEntry } from "./LogRow.ts"
 import type { HotState, Identity } from "./NodeRow.ts"
-import type { Birth, NodeWrite } from "./NodeStore.ts"
+import type { Birth, CommandMark, NodeWrite } from "./NodeStore.ts"
 import { payloadSlice } from "./PayloadSlice.ts"
 import { holdsAsJsonb } from "./Projection.ts"
 
@@ -46,9 +46,16 @@ const putIdentity = (record: Record, identity: Identity | undefined): void => {
     incarnation: identity.incarnation,
     pub_key: identity.pubKey,
     process_info: identity.processInfo,
-    capabilities: identity.capabilities
+    capabilities: identity.capabilities,
+    ...(identity.cancelGraceMs === null ? {} : { cancel_grace_ms: identity.cancelGraceMs })
   }
 }
+
+const markRecord = (mark: CommandMark): Record => ({
+  correlation_id: mark.correlationId,
+  told: mark._tag === "Told",
+  ...(mark._tag === "Told" ? {} : mark.answer)
+})
 
 /** One element of the append's parameter. `project` false: the payloads' projections are left null. */
 export const writeRecord = (write: NodeWrite, i: number, project: boolean): Record => {
@@ -75,6 +82,11 @@ export const writeRecord = (write: NodeWrite, i: number, project: boolean): Reco
     put(record, "outcome", write.outcome)
   }
   putIdentity(record, write.identity)
+  if (write.commands !== undefined) record["commands"] = write.commands.map(markRecord)
+  if (write.capable !== undefined) {
+    const { cancelGraceMs, names } = write.capable
+    record["capable"] = { capabilities: names, ...(cancelGraceMs === null ? {} : { cancel_grace_ms: cancelGraceMs }) }
+  }
   return record
 }
 

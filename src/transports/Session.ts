@@ -107,8 +107,8 @@ export class Session implements SessionPort, Subscriber {
     return this.#restricted
   }
 
-  seal(frame: ServerFrame): string {
-    const text = sealFrame(this.owner.hub, frame, this.isSigned)
+  seal(frame: ServerFrame, application?: string): string {
+    const text = sealFrame(this.owner.hub, frame, this.isSigned, application)
     if (frame.type === "registered") this.#registered = { text, frame }
     return text
   }

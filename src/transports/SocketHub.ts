@@ -2,6 +2,7 @@ import { type SecretKey, sign } from "../actors/Ed25519.ts"
 import type { ActorSystem } from "../actors/ActorSystem.ts"
 import type { LossCause } from "../actors/SessionPort.ts"
 import type { ErrorFrame, Level, Limits, ServerFrame } from "../protocol/Frames.ts"
+import { encodeFrame } from "../protocol/FrameEncoder.ts"
 import { attachNull, attachSignature, TAGS } from "../protocol/SignedFrame.ts"
 import type { TelemetryShape } from "../Telemetry.ts"
 import type { ByteBudget } from "./ByteBudget.ts"
@@ -51,8 +52,13 @@ export interface SocketHub {
 }
 
 /** A server frame as it goes over the wire: signed, or `sig: null` (PROTOCOL §3). */
-export const sealFrame = (hub: Pick<SocketHub, "secret">, frame: ServerFrame, signed: boolean): string => {
-  const message = JSON.stringify(frame)
+export const sealFrame = (
+  hub: Pick<SocketHub, "secret">,
+  frame: ServerFrame,
+  signed: boolean,
+  application?: string
+): string => {
+  const message = encodeFrame(frame, application)
   return signed ? attachSignature(message, sign(hub.secret, TAGS.server, message)) : attachNull(message)
 }
 

@@ -26,6 +26,7 @@ import type {
   RegisterFrame,
   ReRegisterFrame
 } from "../../src/protocol/Frames.ts"
+import { encodeFrame } from "../../src/protocol/FrameEncoder.ts"
 import { formatKey } from "../../src/protocol/Keys.ts"
 import { issueTicket } from "../../src/protocol/Ticket.ts"
 import { Settings, type SettingsShape } from "../../src/Settings.ts"
@@ -137,14 +138,21 @@ export class Harness extends Context.Service<
       appId: string,
       seq: number,
       type?: MsgType,
-      payload?: string
+      payload?: string,
+      correlationId?: string
     ) => Effect.Effect<void>
     readonly disconnect: (session: FakeSession, appId: string, seq: number, reason: string) => Effect.Effect<void>
-    readonly answer: (session: FakeSession, appId: string, correlationId: string, ack: boolean) => Effect.Effect<void>
+    readonly answer: (
+      session: FakeSession,
+      appId: string,
+      correlationId: string,
+      ack: boolean,
+      result?: string
+    ) => Effect.Effect<void>
     readonly lose: (session: FakeSession, appId: string, cause: "peer" | "heartbeat" | "server") => Effect.Effect<void>
     readonly declare: (info: string, parentId: string | null, replaces?: string | null) => Effect.Effect<IntentAnswer>
     readonly deleteIntent: (appId: string) => Effect.Effect<IntentAnswer>
-    readonly hint: (appId: string, tag: "Deadline" | "Orphaned" | "Moved") => Effect.Effect<void>
+    readonly hint: (appId: string, tag: "Commanded" | "Deadline" | "Orphaned" | "Moved") => Effect.Effect<void>
     /** A re-registration behind a deadline's hint, both before the actor runs. */
     readonly together: (
       appId: string
@@ -239,7 +247,7 @@ const make = Effect.gen(function* () {
       })
       return { session, admission: yield* Deferred.await(reply) }
     }),
-    say: (session, appId, seq, type = "Status", payload = `{"seq":${seq}}`) =>
+    say: (session, appId, seq, type = "Status", payload = `{"seq":${seq}}`, correlationId) =>
       tell(appId, {
         _tag: "Data",
         session,
@@ -247,7 +255,7 @@ const make = Effect.gen(function* () {
           {
             type: "message",
             app_id: appId,
-            header: { msg_type: type, timestamp: 0, seq, correlation_id: null },
+            header: { msg_type: type, timestamp: 0, seq, correlation_id: correlationId ?? null },
             ...(session.dialect === "v1" ? { incarnation: session.find("registered")?.incarnation ?? 1 } : {})
           },
           payload
@@ -265,17 +273,21 @@ const make = Effect.gen(function* () {
           reason
         })
       }),
-    answer: (session, appId, correlationId, ack) =>
-      tell(appId, {
+    answer: (session, appId, correlationId, ack, result = "null") => {
+      const frame: ControlResultFrame = {
+        type: "control_result",
+        app_id: appId,
+        correlation_id: correlationId,
+        ack,
+        ...(ack ? {} : { error: "unknown_action" })
+      }
+      const raw = encodeFrame(frame, ack ? result : null)
+      return tell(appId, {
         _tag: "ControlResult",
         session,
-        decoded: decoded<ControlResultFrame>({
-          type: "control_result",
-          app_id: appId,
-          correlation_id: correlationId,
-          ack
-        })
-      }),
+        decoded: { frame, raw, bytes: raw.length, payload: ack ? result : null }
+      })
+    },
     lose: (session, appId, cause) => tell(appId, { _tag: "SocketLost", session, cause }),
     declare: Effect.fnUntraced(function* (text, parentId, replaces = null) {
       const reply = yield* Deferred.make<IntentAnswer>()

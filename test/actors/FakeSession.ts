@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import type { SessionPort } from "../../src/actors/SessionPort.ts"
+import { encodeFrame } from "../../src/protocol/FrameEncoder.ts"
 import type { ErrorFrame, ServerFrame } from "../../src/protocol/Frames.ts"
 
 /** A session whose socket is an array: what an actor sends, in order, and how it ends. */
@@ -21,8 +22,8 @@ export class FakeSession implements SessionPort {
     this.dialect = dialect
   }
 
-  seal(frame: ServerFrame): string {
-    return JSON.stringify(frame)
+  seal(frame: ServerFrame, application?: string): string {
+    return encodeFrame(frame, application)
   }
 
   send(frame: ServerFrame): string {

@@ -3,7 +3,7 @@ import { type DataRequest, decideData, EVIDENCE_LIMIT, suspects } from "../../sr
 import { disconnect, message, nodeRow } from "./nodeRows.ts"
 
 const decide = (patch: Partial<DataRequest> & Pick<DataRequest, "batch">) =>
-  decideData({ row: nodeRow(), dialect: "v1", stored: new Map(), evidence: 0, ...patch })
+  decideData({ row: nodeRow(), dialect: "v1", stored: new Map(), evidence: 0, commands: null, ...patch })
 
 const verdicts = (plan: ReturnType<typeof decide>) =>
   plan.dispositions.map((d) => (d._tag === "Refused" ? `${d.seq} !${d.code}` : `${d.seq} ${d._tag}`))

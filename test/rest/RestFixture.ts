@@ -165,6 +165,7 @@ export class Backstage {
         }
         return true
       },
+      hint: () => {},
       stats: () => ({ actors: 0, queued: 0, rebuilt: 0 }),
       stop: Effect.void,
       children: []

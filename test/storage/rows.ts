@@ -41,6 +41,7 @@ export const identity = (patch: Partial<Identity> = {}): Identity => ({
     executable: "/bin/x"
   },
   capabilities: ["pause"],
+  cancelGraceMs: null,
   ...patch
 })
 

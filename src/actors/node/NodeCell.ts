@@ -2,6 +2,14 @@ import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { Mailbox } from "../Mailbox.ts"
 import type { SessionPort } from "../SessionPort.ts"
 
+/** A command as far as its answer has to be understood. */
+export interface ToldCommand {
+  readonly action: string
+  readonly operation: string | null
+  /** Of a cancel. */
+  readonly reason: string | null
+}
+
 /**
  * One actor in memory: what its turns share. Small, since 10,000 of them sit idle (DESIGN §9): no fiber, no timer, no
  * closure of its own. Invariants:
@@ -16,6 +24,8 @@ export interface NodeCell {
   session: SessionPort | null
   /** Set while the session exists only to tell the child to stop (PROTOCOL §4): the correlation id of that command. */
   stopping: string | null
+  /** What this session has been told and has not answered, by correlation id; null: nothing. */
+  commands: Map<string, ToldCommand> | null
   /** Evidence rows and audits written for this session so far: a bound, since the peer decides how many it provokes. */
   evidence: number
   /** In the ready queue or in a turn. */

@@ -1,7 +1,10 @@
+import type { Effect } from "effect"
 import type { SettingsShape } from "../../Settings.ts"
 import type { TelemetryShape } from "../../Telemetry.ts"
 import type { AuditLog } from "../../storage/AuditLog.ts"
+import type { CommandRow, CommandStore } from "../../storage/CommandStore.ts"
 import type { NodeStore } from "../../storage/NodeStore.ts"
+import type { StoreError } from "../../storage/StoreError.ts"
 import type { Envelope } from "../../protocol/Envelope.ts"
 import type { StorageActor } from "../StorageActor.ts"
 
@@ -22,6 +25,9 @@ export interface NodeEnvironment {
   /** Whether one more `impostor` event of this node may be written now: a stranger decides how often it knocks. */
   readonly mayReportImpostor: (appId: string, now: number) => boolean
   readonly newId: () => string
+  readonly commands: CommandStore["Service"]
+  /** What a session is to be told next; questions of many nodes are asked together. */
+  readonly openCommands: (appId: string, session: string) => Effect.Effect<ReadonlyArray<CommandRow>, StoreError>
   /** Hints the actor of another node, wherever its owner is, that its row has moved. May be lost: the row is the fact. */
   readonly moved: (appId: string, owner: string | null) => void
 }

@@ -3,6 +3,8 @@ import type { RegisteredFrame, RegisterFrame, ReRegisterFrame } from "../../prot
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { Admission } from "../NodeMessage.ts"
 import type { SessionPort } from "../SessionPort.ts"
+import type { StoreError } from "../../storage/StoreError.ts"
+import { deliver } from "./deliver.ts"
 import { replacedError } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
@@ -45,7 +47,7 @@ export const registeredFrame = (
 
 /**
  * After the commit that made `session` the node's: the older one is told, the newer one is answered. A session that
- * must only stop gets its command at once.
+ * must only stop gets its command at once, any other what waits for it in the queue.
  */
 export const attach: (
   env: NodeEnvironment,
@@ -54,19 +56,24 @@ export const attach: (
   session: SessionPort,
   registered: string,
   cancelOnly: boolean
-) => Effect.Effect<Admission> = Effect.fnUntraced(function* (env, cell, row, session, registered, cancelOnly) {
-  const older = cell.session
-  cell.session = session
-  cell.stopping = null
-  cell.evidence = 0
-  if (older !== null && older !== session) older.end(replacedError(cell.id))
-  session.sendSealed(registered)
-  if (cancelOnly) yield* tellToStop(env, cell, row, session)
-  return {
-    _tag: "Accepted",
-    epoch: row.epoch,
-    incarnation: row.incarnation,
-    level: row.level,
-    only: cancelOnly ? "cancel" : null
+) => Effect.Effect<Admission, StoreError> = Effect.fnUntraced(
+  function* (env, cell, row, session, registered, cancelOnly) {
+    const older = cell.session
+    cell.session = session
+    cell.stopping = null
+    cell.commands = null
+    cell.evidence = 0
+    if (older !== null && older !== session) older.end(replacedError(cell.id))
+    session.sendSealed(registered)
+    if (cancelOnly) yield* tellToStop(env, cell, row, session)
+    // A node that is new has been told nothing yet.
+    else if (row.n > 1) yield* deliver(env, cell)
+    return {
+      _tag: "Accepted",
+      epoch: row.epoch,
+      incarnation: row.incarnation,
+      level: row.level,
+      only: cancelOnly ? "cancel" : null
+    }
   }
-})
+)

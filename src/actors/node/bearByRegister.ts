@@ -125,7 +125,8 @@ export const bearByRegister: (
           incarnation: 1,
           pubKey: frame.child_pub_key,
           processInfo: frame.process_info,
-          capabilities: frame.capabilities ?? []
+          capabilities: frame.capabilities ?? [],
+          cancelGraceMs: frame.cancel_grace_ms ?? null
         },
         rows:
           first === null

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { LogEntry } from "../../storage/LogRow.ts"
-import type { HotState, Identity, NodeRow, Outcome } from "../../storage/NodeRow.ts"
-import type { NodeWrite } from "../../storage/NodeStore.ts"
+import type { Capable, HotState, Identity, NodeRow, Outcome } from "../../storage/NodeRow.ts"
+import type { CommandMark, NodeWrite } from "../../storage/NodeStore.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
@@ -14,6 +14,8 @@ export interface Change {
   readonly snapshot?: { readonly seq: number; readonly payload: string }
   readonly outcome?: Outcome | null
   readonly identity?: Identity
+  readonly commands?: ReadonlyArray<CommandMark>
+  readonly capable?: Capable
 }
 
 /** `moved`: somebody else changed the row; `cell.row` is cleared and the handler decides anew. */
@@ -48,7 +50,9 @@ export const writeOf = (row: NodeRow, writeId: string, change: Change): NodeWrit
   rows: change.rows,
   ...(change.snapshot === undefined ? {} : { snapshot: change.snapshot }),
   ...(change.outcome === undefined ? {} : { outcome: change.outcome }),
-  ...(change.identity === undefined ? {} : { identity: change.identity })
+  ...(change.identity === undefined ? {} : { identity: change.identity }),
+  ...(change.commands === undefined ? {} : { commands: change.commands }),
+  ...(change.capable === undefined ? {} : { capable: change.capable })
 })
 
 /** Writes `change` and, once it is committed, makes it the cell's row (C2). */

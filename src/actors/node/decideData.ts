@@ -3,6 +3,7 @@ import type { LogEntry } from "../../storage/LogRow.ts"
 import type { NodeRow, Outcome } from "../../storage/NodeRow.ts"
 import { disconnectEvent, isFinal, type LifecycleEvent, type Loss, type Standing, transition } from "../Lifecycle.ts"
 import type { Change } from "./commit.ts"
+import type { ToldCommand } from "./NodeCell.ts"
 
 export type DataFrame = MessageFrame | DisconnectFrame
 
@@ -32,6 +33,8 @@ export interface DataRequest {
   /** Frames already stored for the seqs that `suspects` named. */
   readonly stored: ReadonlyMap<number, string>
   readonly evidence: number
+  /** What the session was told and has not answered. */
+  readonly commands: ReadonlyMap<string, ToldCommand> | null
 }
 
 export const standingOf = (row: NodeRow): Standing => ({
@@ -51,6 +54,13 @@ export const suspects = (row: NodeRow, batch: ReadonlyArray<Decoded<DataFrame>>)
     if (seq !== null && seq <= row.lastSeq) found.push(seq)
   }
   return found
+}
+
+/** The cancel in whose hook it was sent (PROTOCOL §8); null: it is an ordinary report. */
+const cancelOf = (frame: DataFrame, commands: DataRequest["commands"]): ToldCommand | null => {
+  if (commands === null || frame.type !== "message" || frame.header.correlation_id === null) return null
+  const told = commands.get(frame.header.correlation_id)
+  return told?.action === "cancel" && frame.header.msg_type === "Result" ? told : null
 }
 
 const eventOf = (frame: DataFrame): LifecycleEvent => {
@@ -129,7 +139,8 @@ export const decideData = (request: DataRequest): DataPlan => {
         continue
       }
     }
-    const next = transition(standing, eventOf(frame))
+    const cancel = isFinal(standing.status) ? null : cancelOf(frame, request.commands)
+    const next = transition(standing, cancel === null ? eventOf(frame) : "cancelled")
     if (next._tag === "Moved") {
       rows.push(entryOf(decoded, next.kind, row.incarnation))
       standing = next.to
@@ -138,6 +149,7 @@ export const decideData = (request: DataRequest): DataPlan => {
         outcome = {
           state: standing.status,
           ...(frame.type === "disconnect" ? { reason: frame.reason } : {}),
+          ...(cancel === null ? {} : { reason: cancel.reason ?? "cancelled" }),
           ...(decoded.payload === null ? {} : { payload: decoded.payload })
         }
       } else if (decoded.payload !== null && seq !== null) snapshot = { seq, payload: decoded.payload }

@@ -38,6 +38,7 @@ export const load: (env: NodeEnvironment, cell: NodeCell) => Effect.Effect<NodeR
       return row
     }
     cell.session = null
+    cell.commands = null
     session.end(row?.session == null ? taken(cell.id) : replaced(cell.id))
     return row
   })

@@ -36,7 +36,14 @@ export const receiveData: (
       const frames = yield* persist(env.store.storedFrames(cell.id, row.incarnation, doubtful))
       for (const { frame, seq } of frames) stored.set(seq, frame)
     }
-    const plan = decideData({ row, dialect: session.dialect, batch, stored, evidence: cell.evidence })
+    const plan = decideData({
+      row,
+      dialect: session.dialect,
+      batch,
+      stored,
+      evidence: cell.evidence,
+      commands: cell.commands
+    })
 
     if (plan.change !== null) {
       const result = yield* commit(env, cell, row, plan.change)
@@ -86,6 +93,7 @@ const answer = (env: NodeEnvironment, cell: NodeCell, session: SessionPort, row:
   env.telemetry.framesAcked.add(acked)
   if (plan.endsSession && isFinal(row.status)) {
     cell.session = null
+    cell.commands = null
     session.end(null)
   }
 }

@@ -3,6 +3,7 @@ import type { ControlResultFrame, Decoded } from "../../protocol/Frames.ts"
 import type { LogEntry } from "../../storage/LogRow.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import type { SessionPort } from "../SessionPort.ts"
+import { answerOf } from "./answerOf.ts"
 import { commit } from "./commit.ts"
 import { type DataFrame, EVIDENCE_LIMIT, seqOf } from "./decideData.ts"
 import { load } from "./load.ts"
@@ -63,7 +64,8 @@ export const recordStop: (
       refuse("this node was cancelled; the session is only for stopping", seq)
       continue
     }
-    if (frame.type === "control_result" && frame.correlation_id !== cell.stopping) {
+    const told = frame.type === "control_result" && cell.commands?.has(frame.correlation_id) === true
+    if (frame.type === "control_result" && frame.correlation_id !== cell.stopping && !told) {
       refuse("no such command in this session", null)
       continue
     }
@@ -83,7 +85,19 @@ export const recordStop: (
       const result = yield* commit(env, cell, row, {
         hot: seq === null ? {} : { lastSeq: seq },
         deadlineIn: "keep",
-        rows: [controlEntry(decoded, row.incarnation, lateStart)]
+        rows: [controlEntry(decoded, row.incarnation, lateStart)],
+        // Asked before somebody else ended the node: its answer is told to whoever waits for it.
+        ...(told && frame.type === "control_result"
+          ? {
+              commands: [
+                {
+                  _tag: "Answered",
+                  correlationId: frame.correlation_id,
+                  answer: answerOf({ ...decoded, frame })
+                } as const
+              ]
+            }
+          : {})
       })
       if (result._tag === "poisoned") {
         refusePoison(cell, session, decoded, result.message)

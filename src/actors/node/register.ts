@@ -65,7 +65,8 @@ const changeFor = (
               incarnation,
               pubKey,
               processInfo: frame.process_info,
-              capabilities: frame.capabilities ?? []
+              capabilities: frame.capabilities ?? [],
+              cancelGraceMs: frame.cancel_grace_ms ?? null
             }
           }
         : {}),

@@ -40,6 +40,7 @@ export const socketLost: (
     }
     cell.session = null
     cell.stopping = null
+    cell.commands = null
     return
   }
 })

@@ -15,12 +15,13 @@ import { insertLog, LOG_RECORD } from "./logEntries.ts"
  * `= any (array[…])` cannot be hashed or merged: the join stays a probe of the primary key per write, in the order of
  * the writes (which is the lock order), also in a plan that was made while the table was small.
  */
-const text = (identities: string): string => `
+const text = (besides: string): string => `
 with w as materialized (
   select * from jsonb_to_recordset($1::jsonb) as w(
     i int4, app_id uuid, epoch0 int8, n0 int8, k int4, write_id uuid, path_version int4, parent_id uuid, status text, before text,
     owner uuid, session uuid, epoch int8, incarnation int4, last_seq int8, rebinds int4, keep boolean,
-    deadline_in int8, snapshot_seq int8, snapshot text, judged boolean, outcome jsonb, identity jsonb, rows jsonb)
+    deadline_in int8, snapshot_seq int8, snapshot text, judged boolean, outcome jsonb, identity jsonb,
+    commands jsonb, capable jsonb, rows jsonb)
 ), node as (
   update public.node_status s set
     epoch = w.epoch,
@@ -47,8 +48,9 @@ with w as materialized (
     outcome = case when w.judged then w.outcome else s.outcome end
   from w
   where s.app_id = any (array[w.app_id]) and s.epoch = w.epoch0 and s.n = w.n0
-  returning w.i, s.app_id, w.n0, s.epoch, w.path_version, w.parent_id, w.identity, w.rows
-)${identities}, turn as materialized (
+  returning w.i, s.app_id, w.n0, s.epoch, s.session, s.incarnation, w.path_version, w.parent_id, w.identity, w.commands,
+    w.capable, w.rows
+)${besides}, turn as materialized (
   select ${LOG_TURN} from node having count(*) > 0
 ), logged as (
   ${insertLog(`from node cross join turn cross join lateral jsonb_to_recordset(node.rows) as l${LOG_RECORD}`)}
@@ -57,10 +59,10 @@ select i from w except select i from node`
 
 /** The registration's part: the former key ends, the new one begins. */
 const IDENTITIES = `, bound as (
-  insert into public.node_incarnations (app_id, incarnation, pub_key, process_info, capabilities)
-  select node.app_id, b.incarnation, b.pub_key, b.process_info, b.capabilities
+  insert into public.node_incarnations (app_id, incarnation, pub_key, process_info, capabilities, cancel_grace_ms)
+  select node.app_id, b.incarnation, b.pub_key, b.process_info, b.capabilities, b.cancel_grace_ms
   from node cross join lateral jsonb_to_record(node.identity) as b(
-    incarnation int4, pub_key text, process_info jsonb, capabilities jsonb)
+    incarnation int4, pub_key text, process_info jsonb, capabilities jsonb, cancel_grace_ms int4)
   where node.identity is not null
   returning app_id, incarnation
 ), ended as (
@@ -69,7 +71,35 @@ const IDENTITIES = `, bound as (
   where i.app_id = any (array[bound.app_id]) and i.incarnation < bound.incarnation and i.valid_to is null
 )`
 
+/**
+ * Of commands: that they were told to the node's session, or how they were answered. The first outcome stands: what has
+ * been answered or has expired is left as it is. And what the present incarnation takes from now on.
+ */
+const CONTROL = `, marked as (
+  update public.control_queue c set
+    delivered_at = case when m.told then coalesce(c.delivered_at, now()) else c.delivered_at end,
+    deliveries = c.deliveries + m.told::int4,
+    session = case when m.told then node.session else c.session end,
+    epoch = case when m.told then node.epoch else c.epoch end,
+    incarnation = case when m.told then node.incarnation else c.incarnation end,
+    answered_at = case when m.told then null else now() end,
+    ack = m.ack,
+    result = m.result,
+    error = m.error
+  from node cross join lateral jsonb_to_recordset(node.commands) as m(
+    correlation_id uuid, told boolean, ack boolean, result text, error text)
+  where c.correlation_id = any (array[m.correlation_id]) and c.app_id = node.app_id and c.answered_at is null
+    and (m.told or c.expires_at > now())
+), capable as (
+  update public.node_incarnations i set capabilities = a.capabilities, cancel_grace_ms = a.cancel_grace_ms
+  from node cross join lateral jsonb_to_record(node.capable) as a(capabilities jsonb, cancel_grace_ms int4)
+  where node.capable is not null and i.app_id = any (array[node.app_id]) and i.incarnation = node.incarnation
+)`
+
 export const append: Statement = { name: "node.append", text: text("") }
 
 /** For a batch in which some write binds a key. */
 export const appendBinding: Statement = { name: "node.append.binding", text: text(IDENTITIES) }
+
+/** For a batch in which some write is about commands, or about what a node takes. */
+export const appendControl: Statement = { name: "node.append.control", text: text(IDENTITIES + CONTROL) }

@@ -43,10 +43,10 @@ with b as materialized (
     array(select p.id::uuid from jsonb_array_elements_text(b.path) with ordinality as p(id, depth) order by p.depth)
   from b cross join born
 ), bound as (
-  insert into public.node_incarnations (app_id, incarnation, pub_key, process_info, capabilities)
-  select born.app_id, i.incarnation, i.pub_key, i.process_info, i.capabilities
+  insert into public.node_incarnations (app_id, incarnation, pub_key, process_info, capabilities, cancel_grace_ms)
+  select born.app_id, i.incarnation, i.pub_key, i.process_info, i.capabilities, i.cancel_grace_ms
   from b cross join born cross join lateral jsonb_to_record(b.identity) as i(
-    incarnation int4, pub_key text, process_info jsonb, capabilities jsonb)
+    incarnation int4, pub_key text, process_info jsonb, capabilities jsonb, cancel_grace_ms int4)
   where b.identity is not null
 ), turn as materialized (
   select ${LOG_TURN} from born having count(*) > 0

@@ -1,0 +1,87 @@
+import { Context, type Effect } from "effect"
+import type { NodeState } from "../protocol/Frames.ts"
+import type { Page } from "./NodeQueries.ts"
+import type { StoreError } from "./StoreError.ts"
+
+/** A command that waits to be told. */
+export interface NewCommand {
+  readonly appId: string
+  readonly correlationId: string
+  readonly action: string
+  /** Exact JSON text. */
+  readonly payload: string
+  readonly issuedBy: string
+  /** The same one again of the same issuer at the same node is the same command. */
+  readonly idempotencyKey: string | null
+  readonly traceparent: string | null
+  /** Milliseconds in which it must have been answered. */
+  readonly ttlMs: number
+}
+
+/** What has become of a command: `queued` until it was sent to a session, `expired` when nobody answered in time. */
+export type CommandState = "queued" | "delivered" | "answered" | "expired"
+
+/** A row of the queue (PROTOCOL §8). Times are epoch milliseconds of the database's clock. */
+export interface CommandRow {
+  /** Rises in the order of issue. */
+  readonly id: number
+  readonly appId: string
+  readonly correlationId: string
+  readonly action: string
+  /** Exact JSON text. */
+  readonly payload: string
+  readonly issuedBy: string
+  readonly idempotencyKey: string | null
+  readonly traceparent: string | null
+  /** The cascade that it belongs to. */
+  readonly operation: string | null
+  readonly state: CommandState
+  readonly issuedAt: number
+  readonly expiresAt: number
+  readonly deliveredAt: number | null
+  readonly deliveries: number
+  readonly answeredAt: number | null
+  readonly ack: boolean | null
+  /** Exact JSON text. */
+  readonly result: string | null
+  /** Of `expired`: "expired", or "ended" when its node has ended before. */
+  readonly error: string | null
+}
+
+export type Sent =
+  /** `owner`: the replica that holds its session, to be hinted. */
+  | { readonly _tag: "Queued"; readonly row: CommandRow; readonly owner: string | null }
+  /** Its key was used before. */
+  | { readonly _tag: "Known"; readonly row: CommandRow }
+  | { readonly _tag: "Ended"; readonly status: NodeState }
+  | { readonly _tag: "Unknown" }
+
+/** Which commands a session is to be told next. */
+export interface OpenRequest {
+  readonly appId: string
+  /** What it has been told already is left out. */
+  readonly session: string
+}
+
+/** The most unanswered commands that one session holds. */
+export const OPEN_COMMANDS = 64
+
+/** The queue: the only way to tell a child anything (DESIGN §6). Answers and deliveries are written by `NodeStore.append`. */
+export class CommandStore extends Context.Service<
+  CommandStore,
+  {
+    readonly send: (command: NewCommand) => Effect.Effect<Sent, StoreError>
+    /** null: this node has no such command. */
+    readonly read: (appId: string, correlationId: string) => Effect.Effect<CommandRow | null, StoreError>
+    /** The newest first; `after` is the `id` of the last one before. `open`: only those without an answer. */
+    readonly list: (appId: string, page: Page, open: boolean) => Effect.Effect<ReadonlyArray<CommandRow>, StoreError>
+    /** Commands without an answer, the oldest first, at most `OPEN_COMMANDS` together with those that it has been told. */
+    readonly open: (
+      requests: ReadonlyArray<OpenRequest>
+    ) => Effect.Effect<ReadonlyMap<string, ReadonlyArray<CommandRow>>, StoreError>
+    /** Nodes whose session this boot holds, and has not been told all that it should have. */
+    readonly untold: (boot: string, limit: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    /** Ends at most `limit` commands whose time is over, or whose node has ended a while ago. Returns how many. */
+    readonly expire: (limit: number) => Effect.Effect<number, StoreError>
+  }
+>()("trails/storage/CommandStore") {}

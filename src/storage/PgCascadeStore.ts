@@ -1,0 +1,137 @@
+import { Effect, Layer } from "effect"
+import {
+  CASCADE_OUTCOMES,
+  type CascadeCounts,
+  type CascadeNode,
+  type CascadeRow,
+  CascadeStore,
+  type NewCascade,
+  type Touched
+} from "./CascadeStore.ts"
+import { Database, type Row } from "./Database.ts"
+import { pgJson, pgText } from "./PgText.ts"
+import {
+  CASCADE_BATCH,
+  finishCascade,
+  forceCascade,
+  giveUpCascade,
+  grantCascades,
+  releaseCascade,
+  resolveCascade,
+  retryCascade,
+  runningCascades
+} from "./sql/cascade/advance.ts"
+import { beginCascade, knownCascade, lockCascade, previewCascade, withdrawScheduled } from "./sql/cascade/plan.ts"
+import { cascadeNodes, listCascades, readCascade } from "./sql/cascade/read.ts"
+
+const as = <A>(rows: ReadonlyArray<Row>): ReadonlyArray<A> => rows as ReadonlyArray<unknown> as ReadonlyArray<A>
+
+const text = (value: string | null): string | null => (value === null ? null : pgText(value))
+
+const idOf = (rows: ReadonlyArray<Row>): string | null => (rows[0]?.["id"] as string | undefined) ?? null
+
+const planOf = (cascade: NewCascade) => {
+  const { action, appId, deadlineMs, filter, graceMs, whole } = cascade
+  return [appId, whole, filter === null ? null : pgJson(filter), pgText(action), graceMs, deadlineMs]
+}
+
+/**
+ * Only a whole cancel seals: another action ends nothing, and what a filter leaves out goes on to have children
+ * (docs/protocol.md §8).
+ */
+const seals = ({ action, filter, whole }: NewCascade): boolean => action === "cancel" && whole && filter === null
+
+const NONE = Object.fromEntries(CASCADE_OUTCOMES.map((outcome) => [outcome, 0])) as Omit<
+  CascadeCounts,
+  "pending" | "asked"
+>
+
+const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
+  const { idempotencyKey: _key, payload: _payload, traceparent: _traceparent, ...common } = cascade
+  const [total, ended] = [row["total"] as number, row["ended"] as number]
+  return {
+    ...common,
+    id: null,
+    appName: row["appName"] as string,
+    graceMs: row["graceMs"] as number,
+    createdAt: row["now"] as number,
+    finishedAt: null,
+    levels: row["levels"] as number,
+    level: row["level"] as number | null,
+    total,
+    counts: { ...NONE, pending: total - ended, asked: 0, already_terminal: ended }
+  }
+}
+
+/** `CascadeStore` on SQL, the same for Postgres and PGlite. */
+export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
+  CascadeStore,
+  Effect.gen(function* () {
+    const database = yield* Database
+
+    /** Level by level, in batches: a level of 10,000 is not one statement that everybody waits for. */
+    const release = Effect.fnUntraced(function* (id: string) {
+      const asked: Array<Touched> = []
+      for (;;) {
+        const rows = as<Touched & { readonly asked: boolean }>(yield* database.query(releaseCascade, [id]))
+        for (const row of rows) if (row.asked) asked.push(row)
+        // A level whose nodes have all ended meanwhile is through with that.
+        if (rows.length < CASCADE_BATCH && (asked.length > 0 || rows.length === 0)) return asked
+      }
+    })
+
+    return {
+      begin: Effect.fnUntraced(function* (cascade) {
+        const { appId, id, idempotencyKey, issuedBy, payload, reason, traceparent } = cascade
+        const isSeal = seals(cascade)
+        const made = yield* database.transaction(
+          "cascade",
+          Effect.fnUntraced(function* (transaction) {
+            if (isSeal) yield* transaction.query(lockCascade, [appId])
+            const begun = idOf(
+              yield* transaction.query(beginCascade, [
+                ...planOf(cascade),
+                id,
+                payload,
+                pgText(reason),
+                pgText(issuedBy),
+                text(idempotencyKey),
+                text(traceparent),
+                isSeal
+              ])
+            )
+            if (begun !== null && cascade.action === "cancel") yield* transaction.commitWith(withdrawScheduled, [begun])
+            return begun
+          })
+        )
+        if (made !== null) return { id: made, isNew: true }
+        const known = idOf(yield* database.query(knownCascade, [appId, pgText(issuedBy), text(idempotencyKey), id]))
+        return known === null ? null : { id: known, isNew: known === id }
+      }),
+      preview: (cascade) =>
+        Effect.map(database.query(previewCascade, planOf(cascade)), ([row]) =>
+          row === undefined ? null : previewOf(cascade, row)
+        ),
+      read: (id) => Effect.map(database.query(readCascade, [id]), (rows) => as<CascadeRow>(rows)[0] ?? null),
+      list: (appId, after, limit) =>
+        Effect.map(database.query(listCascades, [appId, after, limit]), (rows) => as<CascadeRow>(rows)),
+      nodes: (id, outcome, after, limit) =>
+        Effect.map(
+          database.query(cascadeNodes, [id, outcome, after?.depth ?? null, after?.appId ?? null, limit]),
+          (rows) => as<CascadeNode>(rows)
+        ),
+      retry: (id) => Effect.asVoid(database.query(retryCascade, [id])),
+      running: (limit) =>
+        Effect.map(database.query(runningCascades, [limit]), (rows) => rows.map((row) => row["id"] as string)),
+      advance: Effect.fnUntraced(function* (id) {
+        yield* database.query(resolveCascade, [id])
+        const forced = as<Touched>(yield* database.query(forceCascade, [id]))
+        yield* database.query(giveUpCascade, [id])
+        const asked = yield* release(id)
+        const isFinished = asked.length === 0 && (yield* database.query(finishCascade, [id])).length === 1
+        return { asked, forced, isFinished }
+      }),
+      grant: Effect.asVoid(database.query(grantCascades, []))
+    }
+  })
+)

@@ -1,0 +1,72 @@
+import { Effect, Layer } from "effect"
+import type { NodeState } from "../protocol/Frames.ts"
+import { type CommandRow, CommandStore, type NewCommand, type Sent } from "./CommandStore.ts"
+import { Database, type Row } from "./Database.ts"
+import { pgText } from "./PgText.ts"
+import {
+  expireCommands,
+  knownCommand,
+  listCommands,
+  openCommands,
+  readCommand,
+  sendCommand,
+  untoldNodes
+} from "./sql/commands.ts"
+
+const as = (rows: ReadonlyArray<Row>): ReadonlyArray<CommandRow> =>
+  rows as ReadonlyArray<unknown> as ReadonlyArray<CommandRow>
+
+const ownerOf = (row: Row): string | null => row["owner"] as string | null
+
+const text = (value: string | null): string | null => (value === null ? null : pgText(value))
+
+/** `CommandStore` on SQL, the same for Postgres and PGlite. */
+export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
+  CommandStore,
+  Effect.gen(function* () {
+    const database = yield* Database
+
+    /** It was not sent: the same key is there already, or this very command by an attempt whose answer was lost. */
+    const known = Effect.fnUntraced(function* (command: NewCommand) {
+      const { appId, correlationId, idempotencyKey, issuedBy } = command
+      const [row] = yield* database.query(knownCommand, [appId, pgText(issuedBy), text(idempotencyKey), correlationId])
+      if (row === undefined) return { _tag: "Unknown" } as Sent
+      const found = row as unknown as CommandRow & { readonly id: number | null }
+      if (found.id === null) return { _tag: "Ended", status: row["status"] as NodeState } as Sent
+      return (
+        found.correlationId === correlationId
+          ? { _tag: "Queued", row: found, owner: ownerOf(row) }
+          : { _tag: "Known", row: found }
+      ) as Sent
+    })
+
+    return {
+      send: Effect.fnUntraced(function* (command) {
+        const { action, appId, correlationId, idempotencyKey, issuedBy, payload, traceparent, ttlMs } = command
+        const [row] = yield* database.query(sendCommand, [
+          appId,
+          correlationId,
+          pgText(action),
+          payload,
+          pgText(issuedBy),
+          text(idempotencyKey),
+          text(traceparent),
+          ttlMs
+        ])
+        if (row === undefined) return yield* known(command)
+        return { _tag: "Queued", row: row as unknown as CommandRow, owner: ownerOf(row) } as const
+      }),
+      read: (appId, correlationId) =>
+        Effect.map(database.query(readCommand, [appId, correlationId]), (rows) => as(rows)[0] ?? null),
+      list: (appId, { after, limit }, open) =>
+        Effect.map(database.query(listCommands, [appId, after, limit, open]), as),
+      open: (requests) =>
+        Effect.map(database.query(openCommands, [JSON.stringify(requests)]), (rows) =>
+          Map.groupBy(as(rows), (row) => row.appId)
+        ),
+      untold: (boot, limit) =>
+        Effect.map(database.query(untoldNodes, [boot, limit]), (rows) => rows.map((row) => row["appId"] as string)),
+      expire: (limit) => Effect.map(database.query(expireCommands, [limit]), (rows) => rows.length)
+    }
+  })
+)

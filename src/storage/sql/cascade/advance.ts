@@ -1,0 +1,189 @@
+import type { Statement } from "../../Database.ts"
+import { FINAL_STATES } from "../finalStates.ts"
+import { LOG_TURN } from "../locks.ts"
+
+/** Nodes that one statement ends or asks. */
+export const CASCADE_BATCH = 1000
+
+/** A command of a cancel is good beyond its grace: who comes back after an outage is told. */
+const CANCEL_TTL = `interval '1 hour'`
+
+const ms = (value: string): string => `(${value}) * interval '1 millisecond'`
+
+/** $1 operation. The deepest level that is not through: all below it are, and nothing at a higher one has been asked. */
+const LEVEL = `
+with k as materialized (
+  select * from public.cascades where id = $1::uuid and finished_at is null
+), level as materialized (
+  select n.depth from k cross join lateral (
+    select n.depth from public.cascade_nodes n
+    where n.operation = any (array[k.id]) and n.state <> 'resolved'
+    order by n.operation desc, n.depth desc limit 1
+  ) n
+), asked as materialized (
+  select k.action, k.started_at, k.levels, k.grace_ms, k.margin_ms, n.app_id, n.depth, n.correlation_id, n.asked_at,
+    n.grace_ms + k.margin_ms as patience_ms
+  from k cross join level join public.cascade_nodes n
+    on n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'asked'
+)`
+
+/**
+ * When the patience with a node is over. Its grace starts when it is told; who can't be told has it from the beginning of
+ * its level. Who is told late takes nothing from the levels above: together they stay within levels × grace and 10 s.
+ */
+const DUE = `greatest(
+    a.asked_at + ${ms("a.patience_ms")},
+    case when c.delivered_at is not null then least(
+      c.delivered_at + ${ms("a.patience_ms")},
+      a.started_at + ${ms("(a.levels - a.depth) * (a.grace_ms + a.margin_ms) + 1000")}) end)`
+
+/** Who is through: ended, or, of another action than cancel, has answered. */
+export const resolveCascade: Statement = {
+  name: "cascade.resolve",
+  text: `${LEVEL}, through as materialized (
+  select a.app_id, case
+    when s.status = 'cancelled' and s.outcome ->> 'forced' = 'true' then 'forced'
+    when s.status = 'cancelled' or c.ack then 'acked'
+    when s.status in (${FINAL_STATES}) then 'already_terminal'
+    else 'refused'
+  end as outcome
+  from asked a
+  join public.node_status s on s.app_id = any (array[a.app_id])
+  left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
+  where s.status in (${FINAL_STATES}) or (a.action <> 'cancel' and c.ack is not null)
+)
+update public.cascade_nodes n set state = 'resolved', outcome = t.outcome, resolved_at = now()
+from through t
+where n.operation = $1::uuid and n.app_id = any (array[t.app_id]) and n.state = 'asked'`
+}
+
+/**
+ * Ends whose patience is over, or who said that it can't stop. The epoch rises, so that whoever holds the session stores
+ * nothing more under it. The owner is told, and a child that still lives is told to stop (PROTOCOL §4).
+ */
+export const forceCascade: Statement = {
+  name: "cascade.force",
+  text: `${LEVEL}, due as materialized (
+  select a.app_id, s.owner, c.delivered_at is not null as told
+  from asked a
+  join public.node_status s on s.app_id = any (array[a.app_id])
+  left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
+  where a.action = 'cancel' and s.status not in (${FINAL_STATES}) and (c.ack is false or ${DUE} <= now())
+  order by a.app_id limit ${CASCADE_BATCH}
+), moved as (
+  update public.node_status s set
+    status = 'cancelled', before = null, owner = null, session = null, epoch = s.epoch + 1, n = s.n + 1,
+    write_id = gen_random_uuid(), state_deadline_at = null, updated_at = now(), ended_at = now(),
+    disconnected_at = case when s.session is not null then now() else s.disconnected_at end,
+    outcome = jsonb_build_object('state', 'cancelled', 'reason', k.reason, 'forced', true)
+  from due cross join k
+  where s.app_id = any (array[due.app_id]) and s.status not in (${FINAL_STATES})
+  returning s.app_id, s.n, s.epoch, s.incarnation, due.owner, due.told
+), resolved as (
+  update public.cascade_nodes n set
+    state = 'resolved', outcome = case when m.told then 'forced' else 'unreachable' end, resolved_at = now()
+  from moved m
+  where n.operation = $1::uuid and n.app_id = any (array[m.app_id])
+), turn as materialized (
+  select ${LOG_TURN} from moved having count(*) > 0
+), logged as (
+  insert into public.node_log (app_id, parent_id, n, day, epoch, incarnation, path_version, kind, data)
+  select m.app_id, t.parent_id, m.n, trails.start_day(now()), m.epoch, m.incarnation, t.path_version, 'cancelled',
+    jsonb_build_object('reason', k.reason, 'forced', true, 'outcome', case when m.told then 'forced' else 'unreachable' end,
+      'operation', k.id, 'by', k.issued_by)
+  from moved m cross join turn cross join k join public.node_tree t on t.app_id = any (array[m.app_id])
+)
+select m.app_id as "appId", m.owner from moved m`
+}
+
+/** Of another action than cancel: nobody has answered in time, and nothing is forced. */
+export const giveUpCascade: Statement = {
+  name: "cascade.give_up",
+  text: `${LEVEL}, due as materialized (
+  select a.app_id
+  from asked a left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
+  where a.action <> 'cancel' and c.ack is null and ${DUE} <= now()
+)
+update public.cascade_nodes n set state = 'resolved', outcome = 'unreachable', resolved_at = now()
+from due
+where n.operation = $1::uuid and n.app_id = any (array[due.app_id]) and n.state = 'asked'`
+}
+
+/** The next nodes of the level: into the queue, unless they have ended meanwhile. */
+export const releaseCascade: Statement = {
+  name: "cascade.release",
+  text: `${LEVEL}, next as materialized (
+  select n.app_id, s.owner, s.status in (${FINAL_STATES}) as ended
+  from k cross join level cross join lateral (
+    select n.app_id from public.cascade_nodes n
+    where n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'pending'
+    order by n.app_id limit ${CASCADE_BATCH}
+  ) n
+  join public.node_status s on s.app_id = any (array[n.app_id])
+), released as (
+  update public.cascade_nodes n set
+    state = case when next.ended then 'resolved' else 'asked' end,
+    outcome = case when next.ended then 'already_terminal' end,
+    resolved_at = case when next.ended then now() end,
+    asked_at = case when not next.ended then now() end,
+    correlation_id = case when not next.ended then gen_random_uuid() end
+  from next
+  where n.operation = $1::uuid and n.app_id = any (array[next.app_id]) and n.state = 'pending'
+  returning n.app_id, n.correlation_id, n.grace_ms, next.owner
+), queued as (
+  insert into public.control_queue (
+    app_id, correlation_id, action, payload, issued_by, traceparent, operation, expires_at)
+  select r.app_id, r.correlation_id, k.action,
+    case when k.action = 'cancel'
+      then jsonb_build_object('reason', k.reason, 'graceMs', r.grace_ms, 'operation', k.id)::text else k.payload end,
+    k.issued_by, k.traceparent, k.id,
+    now() + case when k.action = 'cancel' then ${CANCEL_TTL} else ${ms("r.grace_ms + k.margin_ms")} end
+  from released r cross join k
+  where r.correlation_id is not null
+  order by r.app_id
+)
+select r.app_id as "appId", r.owner, r.correlation_id is not null as asked from released r`
+}
+
+/** $1 operation. A row: it is through. */
+export const finishCascade: Statement = {
+  name: "cascade.finish",
+  text: `
+update public.cascades k set finished_at = now()
+where k.id = $1::uuid and k.finished_at is null
+  and not exists (
+    select from public.cascade_nodes n where n.operation = any (array[k.id]) and n.state <> 'resolved')
+returning k.id`
+}
+
+/** $1 limit. */
+export const runningCascades: Statement = {
+  name: "cascade.running",
+  text: `
+select k.id from public.cascades k where k.finished_at is null order by k.created_at, k.id limit $1::int4`
+}
+
+export const grantCascades: Statement = {
+  name: "cascade.grant",
+  text: `
+update public.cascade_nodes n set asked_at = now()
+from public.cascades k
+where k.finished_at is null and n.operation = any (array[k.id]) and n.state = 'asked'`
+}
+
+/** $1 operation. Who has not ended and was not told, or has refused, is asked again, the deepest first. */
+export const retryCascade: Statement = {
+  name: "cascade.retry",
+  text: `
+with again as (
+  update public.cascade_nodes n set
+    state = 'pending', outcome = null, resolved_at = null, asked_at = null, correlation_id = null
+  from public.node_status s
+  where n.operation = $1::uuid and n.state = 'resolved' and n.outcome in ('unreachable', 'refused')
+    and s.app_id = any (array[n.app_id]) and s.status not in (${FINAL_STATES})
+  returning n.depth
+)
+update public.cascades k set finished_at = null, started_at = now(), levels = a.levels
+from (select max(depth) + 1 as levels from again) a
+where k.id = $1::uuid and k.finished_at is not null and a.levels is not null`
+}

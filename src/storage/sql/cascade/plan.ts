@@ -1,0 +1,138 @@
+import type { Statement } from "../../Database.ts"
+import { FINAL_STATES } from "../finalStates.ts"
+import { LOG_TURN, treeKey } from "../locks.ts"
+
+/**
+ * $1 node. Births hold this lock shared until they are committed: what the next statement reads is all that was born, and
+ * what comes later finds the seal (DESIGN §4).
+ */
+export const lockCascade: Statement = {
+  name: "cascade.lock",
+  text: `
+select t.root_id, pg_advisory_xact_lock(${treeKey("t.root_id")}) from public.node_tree t where t.app_id = $1::uuid`
+}
+
+/** An answer may come so much later than the grace, within what all levels together may take longer, milliseconds. */
+const MARGIN = 1000
+const ALL_MARGINS = 8000
+
+/**
+ * $1 node, $2 whole, $3 filter, $4 action, $5 grace, $6 deadline. A node is a probe of each table, however many there are;
+ * whoever has ended is counted and costs nothing more. `facts`: the levels, and the times that fit into the deadline.
+ */
+const PLAN = `
+with recursive below(app_id, depth) as (
+  select t.app_id, 0 from public.node_tree t where t.app_id = $1::uuid
+  union all
+  select t.app_id, b.depth + 1
+  from below b join public.node_tree t on t.parent_id = any (array[b.app_id])
+  where $2::boolean
+), planned as materialized (
+  select b.app_id, b.depth, s.status, s.status in (${FINAL_STATES}) as ended,
+    case when $4::text = 'cancel' then i.cancel_grace_ms end as own_grace_ms
+  from below b
+  join public.node_status s on s.app_id = any (array[b.app_id])
+  left join public.node_incarnations i on i.app_id = any (array[s.app_id]) and i.incarnation = s.incarnation
+  where $3::jsonb is null or exists (
+    select from public.nodes d
+    where d.app_id = any (array[s.app_id]) and d.start_day = s.start_day and d.tags @> $3::jsonb)
+), size as materialized (
+  select count(*)::int4 as total, coalesce(max(p.depth) filter (where not p.ended), 0) + 1 as levels from planned p
+), facts as materialized (
+  select size.total, size.levels, m.margin_ms,
+    case when $6::int4 is null then $5::int4
+      else least($5::int4, greatest(0, ($6::int4 - least(${MARGIN}, $6::int4 / 4)) / size.levels - m.margin_ms))
+    end as grace_ms
+  from size cross join lateral (
+    select least(${MARGIN}, ${ALL_MARGINS} / size.levels, $6::int4 / (4 * size.levels)) as margin_ms
+  ) m
+)`
+
+/**
+ * Besides: $7 id, $8 payload, $9 reason, $10 issuer, $11 key, $12 traceparent, $13 whether it seals. One statement: the
+ * operation, the seal and the plan. No row: there is such an operation already, or no such node.
+ */
+export const beginCascade: Statement = {
+  name: "cascade.begin",
+  text: `${PLAN}, made as (
+  insert into public.cascades (
+    id, app_id, action, payload, whole, reason, grace_ms, margin_ms, deadline_ms, filter, issued_by, idempotency_key,
+    traceparent, levels, total)
+  select $7::uuid, $1::uuid, $4::text, $8::text, $2::boolean, $9::text, f.grace_ms, f.margin_ms, $6::int4, $3::jsonb,
+    $10::text, $11::text, $12::text, f.levels, f.total
+  from facts f
+  where exists (select from below)
+  on conflict do nothing
+  returning id, grace_ms
+), sealed as (
+  insert into public.seals (app_id, operation, reason)
+  select $1::uuid, made.id, $9::text from made where $13::boolean
+  on conflict (app_id) do nothing
+), listed as (
+  insert into public.cascade_nodes (operation, app_id, depth, state, outcome, grace_ms, resolved_at)
+  select made.id, p.app_id, p.depth,
+    case when p.ended then 'resolved' else 'pending' end, case when p.ended then 'already_terminal' end,
+    least(made.grace_ms, coalesce(p.own_grace_ms, made.grace_ms)), case when p.ended then now() end
+  from made cross join planned p
+)
+select id from made`
+}
+
+/**
+ * $1 operation, a cancel. In the plan's own transaction: what was never started can't come up later. It has no process that
+ * others have to wait for, so that it ends at once, whatever its level.
+ */
+export const withdrawScheduled: Statement = {
+  name: "cascade.withdraw",
+  text: `
+with k as materialized (
+  select * from public.cascades where id = $1::uuid
+), waiting as materialized (
+  select n.app_id
+  from k join public.cascade_nodes n on n.operation = any (array[k.id]) and n.state = 'pending'
+  join public.node_status s on s.app_id = any (array[n.app_id])
+  where s.status = 'scheduled'
+  order by n.app_id
+), withdrawn as (
+  update public.node_status s set
+    status = 'cancelled', before = null, n = s.n + 1, write_id = gen_random_uuid(), state_deadline_at = null,
+    updated_at = now(), ended_at = now(), outcome = jsonb_build_object('state', 'cancelled', 'reason', k.reason)
+  from waiting cross join k
+  where s.app_id = any (array[waiting.app_id]) and s.status = 'scheduled'
+  returning s.app_id, s.n, s.epoch, s.incarnation
+), resolved as (
+  update public.cascade_nodes n set state = 'resolved', outcome = 'acked', resolved_at = now()
+  from withdrawn w
+  where n.operation = $1::uuid and n.app_id = any (array[w.app_id])
+), turn as materialized (
+  select ${LOG_TURN} from withdrawn having count(*) > 0
+), logged as (
+  insert into public.node_log (app_id, parent_id, n, day, epoch, incarnation, path_version, kind, data)
+  select w.app_id, t.parent_id, w.n, trails.start_day(now()), w.epoch, w.incarnation, t.path_version, 'cancelled',
+    jsonb_build_object('reason', k.reason, 'operation', k.id, 'by', k.issued_by)
+  from withdrawn w cross join turn cross join k join public.node_tree t on t.app_id = any (array[w.app_id])
+)
+select app_id from withdrawn`
+}
+
+/** A row even when nothing fits the filter; none when there is no such node. */
+export const previewCascade: Statement = {
+  name: "cascade.preview",
+  text: `${PLAN}
+select
+  f.total, f.levels, f.grace_ms as "graceMs", d.app_name as "appName", (extract(epoch from now()) * 1000)::int8 as now,
+  (select count(*)::int4 from planned p where p.ended) as ended,
+  (select max(p.depth) from planned p where not p.ended) as level
+from facts f
+join public.node_status s on s.app_id = $1::uuid
+join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day`
+}
+
+/** $1 node, $2 issuer, $3 key, $4 id: the one that is there already. */
+export const knownCascade: Statement = {
+  name: "cascade.known",
+  text: `
+select k.id from public.cascades k
+where k.id = $4::uuid or (k.app_id = $1::uuid and k.issued_by = $2::text and k.idempotency_key = $3::text)
+limit 1`
+}

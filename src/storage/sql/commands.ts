@@ -1,0 +1,124 @@
+import { OPEN_COMMANDS } from "../CommandStore.ts"
+import type { Statement } from "../Database.ts"
+import { FINAL_STATES } from "./finalStates.ts"
+
+const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::int8`
+
+/** Columns of a `CommandRow`. An expired one that nobody has marked yet is expired all the same. */
+const COLUMNS = `
+  c.id, c.app_id as "appId", c.correlation_id as "correlationId", c.action, coalesce(c.payload, 'null') as payload,
+  c.issued_by as "issuedBy", c.idempotency_key as "idempotencyKey", c.traceparent, c.operation,
+  case
+    when c.ack is not null then 'answered'
+    when c.answered_at is not null or c.expires_at <= now() then 'expired'
+    when c.delivered_at is not null then 'delivered'
+    else 'queued'
+  end as state,
+  ${ms("c.issued_at")} as "issuedAt", ${ms("c.expires_at")} as "expiresAt", ${ms("c.delivered_at")} as "deliveredAt",
+  c.deliveries, ${ms("c.answered_at")} as "answeredAt", c.ack, c.result,
+  case when c.answered_at is null and c.expires_at <= now() then 'expired' else c.error end as error`
+
+/**
+ * $1 node, $2 correlation id, $3 action, $4 payload, $5 issuer, $6 key, $7 traceparent, $8 ttl in ms. No row: there is
+ * such a command already, or no node that could take it.
+ */
+export const sendCommand: Statement = {
+  name: "command.send",
+  text: `
+with sent as (
+  insert into public.control_queue as c (
+    app_id, correlation_id, action, payload, issued_by, idempotency_key, traceparent, expires_at)
+  select s.app_id, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::text,
+    now() + $8::float8 * interval '1 millisecond'
+  from public.node_status s
+  where s.app_id = $1::uuid and s.status not in (${FINAL_STATES})
+  on conflict do nothing
+  returning *
+)
+select ${COLUMNS}, s.owner
+from sent c join public.node_status s on s.app_id = any (array[c.app_id])`
+}
+
+/** $1 node, $2 issuer, $3 key, $4 correlation id: how the node stands, and the command that was there before. */
+export const knownCommand: Statement = {
+  name: "command.known",
+  text: `
+select s.status, s.owner, c.*
+from public.node_status s
+left join lateral (
+  select ${COLUMNS} from public.control_queue c
+  where c.app_id = s.app_id
+    and ((c.issued_by = $2::text and c.idempotency_key = $3::text) or c.correlation_id = $4::uuid)
+  limit 1
+) c on true
+where s.app_id = $1::uuid`
+}
+
+/** $1 node, $2 correlation id. */
+export const readCommand: Statement = {
+  name: "command.read",
+  text: `
+select ${COLUMNS} from public.control_queue c
+where c.correlation_id = $2::uuid and c.app_id = $1::uuid`
+}
+
+/** $1 node, $2 id or null, $3 limit, $4 only open ones. */
+export const listCommands: Statement = {
+  name: "command.list",
+  text: `
+select ${COLUMNS} from public.control_queue c
+where c.app_id = $1::uuid and ($2::int8 is null or c.id < $2::int8)
+  and (not $4::boolean or (c.answered_at is null and c.expires_at > now()))
+order by c.app_id, c.id desc limit $3::int4`
+}
+
+/**
+ * $1: JSON array of `OpenRequest`s. A cancel goes before the others, and past those that nobody answers.
+ */
+export const openCommands: Statement = {
+  name: "command.open",
+  text: `
+select c.*
+from jsonb_to_recordset($1::jsonb) as r("appId" uuid, session uuid)
+cross join lateral (
+  select ${COLUMNS}, c.session from public.control_queue c
+  where c.app_id = any (array[r."appId"]) and c.answered_at is null and c.expires_at > now()
+  order by c.action <> 'cancel', c.id limit ${OPEN_COMMANDS}
+) c
+where c.session is distinct from r.session
+order by c."appId", c.action <> 'cancel', c.id`
+}
+
+/** $1 boot, $2 limit. Commands that wait are few: those with an answer are in no index here. */
+export const untoldNodes: Statement = {
+  name: "command.untold",
+  text: `
+select distinct c.app_id as "appId"
+from public.control_queue c
+join public.node_status s on s.app_id = any (array[c.app_id])
+where c.answered_at is null and c.expires_at > now() and c.session is distinct from s.session
+  and s.owner = $1::uuid and s.status in ('connected', 'running')
+limit $2::int4`
+}
+
+/** How long a node that has ended may take to answer what it was told before, milliseconds. */
+const LAST_ANSWERS = 5000
+
+/** $1 limit. */
+export const expireCommands: Statement = {
+  name: "command.expire",
+  text: `
+with due as materialized (
+  select c.id, s.status in (${FINAL_STATES}) as ended
+  from public.control_queue c
+  left join public.node_status s on s.app_id = any (array[c.app_id])
+  where c.answered_at is null and (
+    c.expires_at <= now()
+    or (s.status in (${FINAL_STATES}) and s.updated_at <= now() - ${LAST_ANSWERS} * interval '1 millisecond'))
+  order by c.id limit $1::int4
+)
+update public.control_queue c set answered_at = now(), error = case when due.ended then 'ended' else 'expired' end
+from due
+where c.id = any (array[due.id]) and c.answered_at is null
+returning c.id`
+}
