@@ -25,6 +25,7 @@ import { commandExpiry } from "./supervision/CommandExpiry.ts"
 import { DatabaseHealth } from "./supervision/DatabaseHealth.ts"
 import { deadlines } from "./supervision/Deadlines.ts"
 import { DeadlineTarget } from "./supervision/DeadlineTarget.ts"
+import { exitPolicies } from "./supervision/ExitPolicy.ts"
 import { HintTarget } from "./supervision/HintTarget.ts"
 import { partitions } from "./supervision/Partitions.ts"
 import { reaper } from "./supervision/Reaper.ts"
@@ -159,6 +160,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
     yield* reaper,
     yield* cascadeRunner,
     yield* commandExpiry,
+    yield* exitPolicies,
     partitions((yield* Partitions).ensure)
   ])
   const supervisors = [base, writers, actors, watchers, duties]

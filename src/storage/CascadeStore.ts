@@ -2,6 +2,12 @@ import { Context, type Effect } from "effect"
 import type { NodeState } from "../protocol/Frames.ts"
 import type { StoreError } from "./StoreError.ts"
 
+/**
+ * Whom an operation is about. `node`: the node alone. `tree`: all below it too. `dependents`: those of its children, with all
+ * below them, that shall not outlive it. `siblings`: its children but one, with all below them.
+ */
+export type CascadeScope = "node" | "tree" | "dependents" | "siblings"
+
 /** What an operation is to do. */
 export interface NewCascade {
   readonly id: string
@@ -11,8 +17,9 @@ export interface NewCascade {
   readonly action: string
   /** Exact JSON text; of a cancel it is made of reason and grace. */
   readonly payload: string
-  /** All below the node too; false: the node alone. */
-  readonly whole: boolean
+  readonly scope: CascadeScope
+  /** Of `dependents` and `siblings`: the node whose end this follows from. */
+  readonly origin: string | null
   readonly reason: string
   /** What each node gets at most, milliseconds. */
   readonly graceMs: number
@@ -87,6 +94,18 @@ export interface Touched {
   readonly owner: string | null
 }
 
+/** A node's end with consequences for others (PROTOCOL §2 `supervision`). */
+export interface Exit {
+  readonly appId: string
+  readonly parentId: string | null
+  /** Its log row. */
+  readonly n: number
+  /** Of a crash, or of one that never started. */
+  readonly onCrash: "cancel_siblings" | "escalate" | null
+  /** It has living children that shall not outlive it. */
+  readonly hasDependents: boolean
+}
+
 /** What one round of the runner has done. */
 export interface CascadeRound {
   /** There are commands for these. */
@@ -134,5 +153,10 @@ export class CascadeStore extends Context.Service<
     readonly advance: (id: string) => Effect.Effect<CascadeRound, StoreError>
     /** Nobody could act on answers for a while: who has been asked gets the whole grace again. */
     readonly grant: Effect.Effect<void, StoreError>
+    /** The ends behind the log id `after` that have consequences, and up to which row was looked (`after`: there are no more). */
+    readonly exits: (
+      after: number,
+      limit: number
+    ) => Effect.Effect<{ readonly upTo: number; readonly exits: ReadonlyArray<Exit> }, StoreError>
   }
 >()("trails/storage/CascadeStore") {}

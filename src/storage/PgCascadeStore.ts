@@ -5,6 +5,7 @@ import {
   type CascadeNode,
   type CascadeRow,
   CascadeStore,
+  type Exit,
   type NewCascade,
   type Touched
 } from "./CascadeStore.ts"
@@ -21,6 +22,7 @@ import {
   retryCascade,
   runningCascades
 } from "./sql/cascade/advance.ts"
+import { exitsAfter } from "./sql/cascade/exits.ts"
 import { beginCascade, knownCascade, lockCascade, previewCascade, withdrawScheduled } from "./sql/cascade/plan.ts"
 import { cascadeNodes, listCascades, readCascade } from "./sql/cascade/read.ts"
 
@@ -31,15 +33,16 @@ const text = (value: string | null): string | null => (value === null ? null : p
 const idOf = (rows: ReadonlyArray<Row>): string | null => (rows[0]?.["id"] as string | undefined) ?? null
 
 const planOf = (cascade: NewCascade) => {
-  const { action, appId, deadlineMs, filter, graceMs, whole } = cascade
-  return [appId, whole, filter === null ? null : pgJson(filter), pgText(action), graceMs, deadlineMs]
+  const { action, appId, deadlineMs, filter, graceMs, origin, scope } = cascade
+  return [appId, scope, filter === null ? null : pgJson(filter), pgText(action), graceMs, deadlineMs, origin]
 }
 
 /**
  * Only a whole cancel seals: another action ends nothing, and what a filter leaves out goes on to have children
  * (docs/protocol.md §8).
  */
-const seals = ({ action, filter, whole }: NewCascade): boolean => action === "cancel" && whole && filter === null
+const seals = ({ action, filter, scope }: NewCascade): boolean =>
+  action === "cancel" && scope !== "node" && filter === null
 
 const NONE = Object.fromEntries(CASCADE_OUTCOMES.map((outcome) => [outcome, 0])) as Omit<
   CascadeCounts,
@@ -131,7 +134,12 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
         const isFinished = asked.length === 0 && (yield* database.query(finishCascade, [id])).length === 1
         return { asked, forced, isFinished }
       }),
-      grant: Effect.asVoid(database.query(grantCascades, []))
+      grant: Effect.asVoid(database.query(grantCascades, [])),
+      exits: (after, limit) =>
+        Effect.map(database.query(exitsAfter, [after, limit]), (rows) => ({
+          upTo: (rows[0]?.["upTo"] as number | undefined) ?? after,
+          exits: as<Exit>(rows.filter((row) => row["appId"] !== null))
+        }))
     }
   })
 )

@@ -17,7 +17,7 @@ const MARGIN = 1000
 const ALL_MARGINS = 8000
 
 /**
- * $1 node, $2 whole, $3 filter, $4 action, $5 grace, $6 deadline. A node is a probe of each table, however many there are;
+ * $1 node, $2 scope, $3 filter, $4 action, $5 grace, $6 deadline, $7 origin. A node is a probe of each table, however many there are;
  * whoever has ended is counted and costs nothing more. `facts`: the levels, and the times that fit into the deadline.
  */
 const PLAN = `
@@ -26,16 +26,23 @@ with recursive below(app_id, depth) as (
   union all
   select t.app_id, b.depth + 1
   from below b join public.node_tree t on t.parent_id = any (array[b.app_id])
-  where $2::boolean
+  where $2::text <> 'node' and (b.depth > 0 or case $2::text
+    when 'siblings' then t.app_id <> $7::uuid
+    when 'dependents' then exists (
+      select from public.node_status s
+      join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day
+      where s.app_id = any (array[t.app_id]) and d.supervision ->> 'onParentExit' = 'cancel')
+    else true
+  end)
 ), planned as materialized (
   select b.app_id, b.depth, s.status, s.status in (${FINAL_STATES}) as ended,
     case when $4::text = 'cancel' then i.cancel_grace_ms end as own_grace_ms
   from below b
   join public.node_status s on s.app_id = any (array[b.app_id])
   left join public.node_incarnations i on i.app_id = any (array[s.app_id]) and i.incarnation = s.incarnation
-  where $3::jsonb is null or exists (
+  where (b.depth > 0 or $2::text in ('node', 'tree')) and ($3::jsonb is null or exists (
     select from public.nodes d
-    where d.app_id = any (array[s.app_id]) and d.start_day = s.start_day and d.tags @> $3::jsonb)
+    where d.app_id = any (array[s.app_id]) and d.start_day = s.start_day and d.tags @> $3::jsonb))
 ), size as materialized (
   select count(*)::int4 as total, coalesce(max(p.depth) filter (where not p.ended), 0) + 1 as levels from planned p
 ), facts as materialized (
@@ -49,24 +56,26 @@ with recursive below(app_id, depth) as (
 )`
 
 /**
- * Besides: $7 id, $8 payload, $9 reason, $10 issuer, $11 key, $12 traceparent, $13 whether it seals. One statement: the
+ * Besides: $8 id, $9 payload, $10 reason, $11 issuer, $12 key, $13 traceparent, $14 whether it seals. One statement: the
  * operation, the seal and the plan. No row: there is such an operation already, or no such node.
  */
 export const beginCascade: Statement = {
   name: "cascade.begin",
   text: `${PLAN}, made as (
   insert into public.cascades (
-    id, app_id, action, payload, whole, reason, grace_ms, margin_ms, deadline_ms, filter, issued_by, idempotency_key,
-    traceparent, levels, total)
-  select $7::uuid, $1::uuid, $4::text, $8::text, $2::boolean, $9::text, f.grace_ms, f.margin_ms, $6::int4, $3::jsonb,
-    $10::text, $11::text, $12::text, f.levels, f.total
+    id, app_id, action, payload, scope, origin, reason, grace_ms, margin_ms, deadline_ms, filter, issued_by,
+    idempotency_key, traceparent, levels, total)
+  select $8::uuid, $1::uuid, $4::text, $9::text, $2::text, $7::uuid, $10::text, f.grace_ms, f.margin_ms, $6::int4,
+    $3::jsonb, $11::text, $12::text, $13::text, f.levels, f.total
   from facts f
   where exists (select from below)
   on conflict do nothing
   returning id, grace_ms
 ), sealed as (
   insert into public.seals (app_id, operation, reason)
-  select $1::uuid, made.id, $9::text from made where $13::boolean
+  select b.app_id, made.id, $10::text
+  from made cross join below b
+  where $14::boolean and b.depth = case when $2::text = 'tree' then 0 else 1 end
   on conflict (app_id) do nothing
 ), listed as (
   insert into public.cascade_nodes (operation, app_id, depth, state, outcome, grace_ms, resolved_at)

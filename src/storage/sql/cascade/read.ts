@@ -11,7 +11,7 @@ const COUNTS = [
 /** Rows are `CascadeRow`s. */
 const text = (which: string): string => `
 select
-  k.id, k.app_id as "appId", d.app_name as "appName", k.action, k.whole, k.reason, k.grace_ms as "graceMs",
+  k.id, k.app_id as "appId", d.app_name as "appName", k.action, k.scope, k.origin, k.reason, k.grace_ms as "graceMs",
   k.deadline_ms as "deadlineMs", k.filter, k.issued_by as "issuedBy", ${ms("k.created_at")} as "createdAt",
   ${ms("k.finished_at")} as "finishedAt", k.levels, c.level, k.total, c.counts
 from (${which}) k
