@@ -4,12 +4,14 @@ import type { Database } from "./Database.ts"
 import { migrate, type MigrationError } from "./Migrator.ts"
 import type { CascadeStore } from "./CascadeStore.ts"
 import type { CommandStore } from "./CommandStore.ts"
+import type { KeyDirectory } from "./KeyDirectory.ts"
 import type { NodeQueries } from "./NodeQueries.ts"
 import type { NodeStore } from "./NodeStore.ts"
 import { Partitions } from "./Partitions.ts"
 import * as PgAuditLog from "./PgAuditLog.ts"
 import * as PgCascadeStore from "./PgCascadeStore.ts"
 import * as PgCommandStore from "./PgCommandStore.ts"
+import * as PgKeyDirectory from "./PgKeyDirectory.ts"
 import * as PgNodeQueries from "./PgNodeQueries.ts"
 import * as PgNodeStore from "./PgNodeStore.ts"
 import * as PgReplicaStore from "./PgReplicaStore.ts"
@@ -23,6 +25,7 @@ import type { TreeQueries } from "./TreeQueries.ts"
 export type Stores =
   | CascadeStore
   | CommandStore
+  | KeyDirectory
   | NodeStore
   | NodeQueries
   | TreeLog
@@ -44,6 +47,7 @@ export const layer: Layer.Layer<Stores, StoreError | MigrationError, Database> =
     Layer.mergeAll(
       PgCascadeStore.layer,
       PgCommandStore.layer,
+      PgKeyDirectory.layer,
       PgNodeStore.layer,
       PgNodeQueries.layer,
       PgTreeLog.layer,

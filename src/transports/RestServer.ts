@@ -4,19 +4,25 @@ import type { ActorSystem } from "../actors/ActorSystem.ts"
 import type { ServerKey } from "../actors/ServerKey.ts"
 import type { Settings } from "../Settings.ts"
 import type { AuditLog } from "../storage/AuditLog.ts"
+import type { CascadeStore } from "../storage/CascadeStore.ts"
+import type { CommandStore } from "../storage/CommandStore.ts"
+import type { KeyDirectory } from "../storage/KeyDirectory.ts"
 import type { NodeQueries } from "../storage/NodeQueries.ts"
 import { StoreError } from "../storage/StoreError.ts"
 import type { TreeQueries } from "../storage/TreeQueries.ts"
 import type { Telemetry } from "../Telemetry.ts"
 import type { AdminKey } from "./AdminKey.ts"
 import { makeAccess } from "./rest/Access.ts"
+import { makeAuthority } from "./rest/Authority.ts"
 import { appRoutes } from "./rest/AppRoutes.ts"
+import { cascadeRoutes } from "./rest/CascadeRoutes.ts"
 import { childRoutes } from "./rest/ChildRoutes.ts"
+import { controlRoutes } from "./rest/ControlRoutes.ts"
 import { healthRoutes, type Readiness } from "./rest/HealthRoutes.ts"
 import { badRequest, Problem, storeProblem } from "./rest/Problem.ts"
 import { parseJson, readBody } from "./rest/RequestBody.ts"
 import { rootRoutes } from "./rest/RootRoutes.ts"
-import { matchRoute, readQuery, type Reply } from "./rest/Route.ts"
+import { ANONYMOUS, matchRoute, readQuery, readUuid, type Reply } from "./rest/Route.ts"
 import { serverRoutes } from "./rest/ServerRoutes.ts"
 import { treeRoutes } from "./rest/TreeRoutes.ts"
 import type { Waiters } from "./Waiters.ts"
@@ -32,6 +38,9 @@ type Requirements =
   | ActorSystem
   | AdminKey
   | AuditLog
+  | CascadeStore
+  | CommandStore
+  | KeyDirectory
   | NodeQueries
   | Readiness
   | ServerKey
@@ -49,13 +58,16 @@ export const makeRestHandler: (
   options: RestOptions
 ) => Effect.Effect<RequestListener, never, Requirements | Scope.Scope> = Effect.fnUntraced(function* (options) {
   const access = yield* makeAccess
+  const authority = yield* makeAuthority
   const routes = [
     ...(yield* healthRoutes),
     ...(yield* serverRoutes(options.version)),
     ...(yield* appRoutes),
     ...(yield* treeRoutes),
     ...(yield* rootRoutes(options.newId)),
-    ...(yield* childRoutes)
+    ...(yield* childRoutes),
+    ...(yield* controlRoutes(options.newId, authority)),
+    ...(yield* cascadeRoutes(options.newId, authority))
   ]
 
   const answer = Effect.fnUntraced(function* (
@@ -76,16 +88,20 @@ export const makeRestHandler: (
     // HTTP/1.0 names no host at all; no browser leaves it out.
     if (route.access !== "public" || request.headers.host !== undefined) yield* access.guard(request)
     const common = { params, query, authority: request.headers.host ?? null, gone: goneOf(response) }
-    if (route.access === "public")
-      return yield* route.handle({ ...common, principal: { actor: "anonymous" }, body: null })
+    if (route.access === "public") return yield* route.handle({ ...common, ...NO_BODY, principal: ANONYMOUS })
     const { principal, seal } = yield* access.admit(request, route)
     const bytes = yield* readBody(request)
     if (!route.body && bytes.length > 0) {
       return yield* badRequest("unexpected_body", `${route.method} ${route.path} takes no body`)
     }
-    const body = route.body ? yield* parseJson(request, bytes) : null
+    const json = route.body ? yield* parseJson(request, bytes) : null
     yield* seal(bytes)
-    return yield* route.handle({ ...common, principal, body })
+    if (route.nodes === "path" && principal.nodeIds !== null) {
+      const appId = readUuid(params.id ?? "", "The id in the path")
+      yield* appId instanceof Problem ? Effect.fail(appId) : authority.mayRead(principal, appId)
+    }
+    const given = json === null ? NO_BODY : { body: json.members, slice: json.slice }
+    return yield* route.handle({ ...common, ...given, principal })
   })
 
   const serve = (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> =>
@@ -115,6 +131,8 @@ export const makeRestHandler: (
     fork(serve(request, response))
   }
 })
+
+const NO_BODY = { body: null, slice: () => null } as const
 
 const goneOf = (response: ServerResponse): Effect.Effect<never> =>
   Effect.callback<never>((resume) => {

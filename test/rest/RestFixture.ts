@@ -12,7 +12,10 @@ import { formatKey } from "../../src/protocol/Keys.ts"
 import { Settings } from "../../src/Settings.ts"
 import { type Environment, loadSettings } from "../../src/SettingsConfig.ts"
 import { type AuditEntry, AuditLog } from "../../src/storage/AuditLog.ts"
+import { CascadeStore } from "../../src/storage/CascadeStore.ts"
+import { CommandStore, type NewCommand, type Sent as SentCommand } from "../../src/storage/CommandStore.ts"
 import type { Row } from "../../src/storage/Database.ts"
+import { KeyDirectory } from "../../src/storage/KeyDirectory.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
 import { type AppFilter, NodeQueries, type Page, type StoredBirth } from "../../src/storage/NodeQueries.ts"
 import * as CommitHints from "../../src/storage/CommitHints.ts"
@@ -122,6 +125,13 @@ export class Backstage {
   mailboxFull = false
   answer: (appId: string) => IntentAnswer | null = (appId) => ({ _tag: "Done", appId, created: true })
 
+  /** Nodes by the key that is bound to them, and the paths of nodes. */
+  readonly keys = new Map<string, ReadonlyArray<string>>()
+  readonly paths = new Map<string, ReadonlyArray<string>>()
+  readonly commands: Array<NewCommand> = []
+  /** What becomes of a command. */
+  sent: (command: NewCommand) => SentCommand = () => ({ _tag: "Unknown" })
+
   readonly forest = new Forest()
 
   readonly layer = Layer.mergeAll(
@@ -141,6 +151,19 @@ export class Backstage {
           const fresh = !this.nonces.has(`${keyId} ${nonce}`)
           this.nonces.add(`${keyId} ${nonce}`)
           return fresh
+        })
+    }),
+    Layer.succeed(KeyDirectory, {
+      holders: (key) => this.#stored(() => this.keys.get(key) ?? []),
+      nearest: (nodeIds, appId) =>
+        this.#stored(() => this.paths.get(appId)?.findLast((id) => nodeIds.includes(id)) ?? null)
+    }),
+    Layer.mock(CascadeStore)({}),
+    Layer.mock(CommandStore)({
+      send: (command) =>
+        this.#stored(() => {
+          this.commands.push(command)
+          return this.sent(command)
         })
     }),
     Layer.succeed(NodeQueries, {

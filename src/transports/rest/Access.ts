@@ -2,15 +2,17 @@ import { createHash } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { Clock, Effect } from "effect"
 import { nodeEd25519 } from "../../actors/Ed25519.ts"
+import { parseUsableKey } from "../../protocol/Keys.ts"
 import { Settings } from "../../Settings.ts"
 import { AuditLog } from "../../storage/AuditLog.ts"
+import { KeyDirectory } from "../../storage/KeyDirectory.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import { Telemetry } from "../../Telemetry.ts"
 import { AdminKey } from "../AdminKey.ts"
 import { isTrustedLoopback, originProblem } from "../RequestOrigin.ts"
-import { checkSignature, SIGNATURE_WINDOW } from "./HttpSignature.ts"
+import { checkSignature, keyIdOf, SIGNATURE_WINDOW, type SignedRequest } from "./HttpSignature.ts"
 import { Problem } from "./Problem.ts"
-import type { Principal, Route } from "./Route.ts"
+import { ADMIN, ANONYMOUS, type Principal, type Route } from "./Route.ts"
 
 /** A nonce is kept until no clock that is off by the window lets its signature pass again. */
 const NONCE_MS = 2 * (SIGNATURE_WINDOW + 15) * 1000
@@ -26,18 +28,19 @@ export interface Access {
   /** For every request, also those without a principal: the browser rules of PROTOCOL §4. */
   readonly guard: (request: IncomingMessage) => Effect.Effect<void, Problem>
   /** Looks at headers only: nothing is read for, nor written by, a stranger (P16). `guard` comes before it. */
-  readonly admit: (request: IncomingMessage, route: Route) => Effect.Effect<Admitted, Problem>
+  readonly admit: (request: IncomingMessage, route: Route) => Effect.Effect<Admitted, Problem | StoreError>
 }
 
 /**
- * Who may use the REST API (PROTOCOL §9): the administrator's key, and in `open` anybody on this machine. Deny by
- * default. A stranger's denial is counted and logged, not written: P16. The denial of somebody whose signature holds
+ * Who may use the REST API (PROTOCOL §9): the administrator's key, in `open` anybody on this machine, and on the routes
+ * that say so a node by the key that is bound to it. Deny by default. A stranger's denial is counted and logged, not written: P16. The denial of somebody whose signature holds
  * (a replay, another body) is in the audit log.
  */
 export const makeAccess = Effect.gen(function* () {
   const settings = yield* Settings
   const admin = yield* AdminKey
   const audit = yield* AuditLog
+  const directory = yield* KeyDirectory
   const telemetry = yield* Telemetry
 
   const strangers = (request: IncomingMessage, problem: Problem) => {
@@ -48,20 +51,34 @@ export const makeAccess = Effect.gen(function* () {
     )
   }
 
+  /** Who holds this key; null: nobody whom the route is for. A stranger costs one look into an index. */
+  const principalOf = Effect.fnUntraced(function* (keyId: string | null, route: Route) {
+    if (keyId === admin.publicKey) return ADMIN
+    if (keyId === null || route.nodes === undefined || parseUsableKey(keyId) === null) return null
+    const nodeIds = yield* directory.holders(keyId)
+    const [first] = nodeIds
+    return first === undefined ? null : { actor: `node:${first}`, nodeIds, reason: "node's key" }
+  })
+
   const signed = Effect.fnUntraced(function* (request: IncomingMessage, route: Route) {
     const now = (yield* Clock.currentTimeMillis) / 1000
-    const check = checkSignature(
-      { method: request.method ?? "", target: request.url ?? "", header: (name) => headerOf(request, name) },
-      {
-        authorities: authoritiesOf(request, settings.publicUrl),
-        now,
-        isKnown: (keyId) => keyId === admin.publicKey,
-        verify: nodeEd25519.verify
-      }
-    )
+    const asked: SignedRequest = {
+      method: request.method ?? "",
+      target: request.url ?? "",
+      header: (name) => headerOf(request, name)
+    }
+    const principal: Principal | null = yield* principalOf(keyIdOf(asked), route)
+    const check = checkSignature(asked, {
+      authorities: authoritiesOf(request, settings.publicUrl),
+      now,
+      isKnown: () => principal !== null,
+      verify: nodeEd25519.verify
+    })
     if (!check.ok) return yield* strangers(request, unauthorized(check.code, check.problem))
+    // What verifies is the key that was looked up: there is one signature, and it names its key.
+    if (principal === null) return yield* Effect.die(new Error("a signature by nobody was found good"))
     const entry = {
-      actor: "admin",
+      actor: principal.actor,
       action: `${route.method} ${route.path}`,
       appId: null,
       correlationId: check.nonce,
@@ -75,15 +92,15 @@ export const makeAccess = Effect.gen(function* () {
       if (!createHash("sha256").update(body).digest().equals(check.sha256)) {
         return yield* deny(unauthorized("digest_mismatch", "Content-Digest is not that of the body that arrived"))
       }
-      if (route.access !== "write") return
+      if (route.access !== "write" && route.access !== "control") return
       // Before the effect, in a transaction of its own: the effect is an actor's. A crash in between loses a call that
       // was never answered, and every call can be sent again under a new nonce; the other order would let it run twice.
       if (!(yield* audit.useNonce(check.keyId, check.nonce, NONCE_MS))) {
         return yield* deny(unauthorized("nonce_used", "This signature was used before; sign again with a new nonce"))
       }
-      yield* audit.record({ ...entry, decision: "allow", reason: "administrator's key" })
+      if (route.access === "write") yield* audit.record({ ...entry, decision: "allow", reason: principal.reason })
     })
-    return { principal: { actor: "admin" }, seal } satisfies Admitted
+    return { principal, seal } satisfies Admitted
   })
 
   const unsigned = (request: IncomingMessage, route: Route): Effect.Effect<Admitted, Problem> => {
@@ -94,16 +111,16 @@ export const makeAccess = Effect.gen(function* () {
     const seal = (): Effect.Effect<void, StoreError> =>
       route.access === "write"
         ? audit.record({
-            actor: "anonymous",
+            actor: ANONYMOUS.actor,
             action,
             appId: null,
             decision: "allow",
-            reason: "open on loopback",
+            reason: ANONYMOUS.reason,
             correlationId: null,
             data: null
           })
         : Effect.void
-    return Effect.succeed({ principal: { actor: "anonymous" }, seal })
+    return Effect.succeed({ principal: ANONYMOUS, seal })
   }
 
   const guard = (request: IncomingMessage): Effect.Effect<void, Problem> => {
@@ -119,7 +136,7 @@ export const makeAccess = Effect.gen(function* () {
     )
   }
 
-  const admit = (request: IncomingMessage, route: Route): Effect.Effect<Admitted, Problem> => {
+  const admit = (request: IncomingMessage, route: Route): Effect.Effect<Admitted, Problem | StoreError> => {
     const claims = request.headers["signature-input"] !== undefined || request.headers.signature !== undefined
     return claims ? signed(request, route) : unsigned(request, route)
   }

@@ -116,6 +116,7 @@ export const appRoutes: Effect.Effect<ReadonlyArray<Route>, never, NodeQueries |
     method: "GET",
     path,
     access: "read",
+    ...(path.includes("/:id") ? { nodes: "path" as const } : {}),
     query,
     body: false,
     handle

@@ -44,6 +44,13 @@ export type SignatureCheck =
     }
   | { readonly ok: false; readonly code: SignatureCode; readonly problem: string }
 
+/** The key that the request says it is signed by, before anything of it is believed; null: it does not say one. */
+export const keyIdOf = (request: SignedRequest): string | null => {
+  const inputs = parseInnerLists(request.header("signature-input") ?? "")
+  const keyId = inputs?.size === 1 ? [...inputs.values()][0]?.parameters.get("keyid") : undefined
+  return typeof keyId === "string" ? keyId : null
+}
+
 const refuse = (code: SignatureCode, problem: string): SignatureCheck => ({ ok: false, code, problem })
 
 /**
@@ -83,7 +90,10 @@ const checkParameters = ({ parameters }: InnerList, rules: SignatureRules): Sign
   if ((parameters.get("alg") ?? "ed25519") !== "ed25519")
     return refuse("signature_malformed", "alg must be ed25519, or left out")
   if (!rules.isKnown(keyId)) {
-    return refuse("key_unknown", "keyid must be the public key of the administrator: ed25519:<base64>")
+    return refuse(
+      "key_unknown",
+      "keyid must be the public key of the administrator, or, for what concerns a node and those below it, of that node: ed25519:<base64>"
+    )
   }
   if (Math.abs(rules.now - created) > SIGNATURE_WINDOW || (typeof expires === "number" && expires < rules.now)) {
     return refuse(

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http"
 import { Effect } from "effect"
-import { type ScanFault, scanObject } from "../../protocol/JsonScan.ts"
+import { type JsonScan, type ScanFault, scanObject } from "../../protocol/JsonScan.ts"
 import { badRequest, Problem } from "./Problem.ts"
 
 /** Largest body of a request, in bytes. */
@@ -66,10 +66,23 @@ const FAULTS: Readonly<Record<ScanFault, string>> = {
   members: "The body has too many members"
 }
 
-type Members = Readonly<Record<string, unknown>>
+/** The JSON object that a body holds. */
+export interface JsonBody {
+  readonly members: Readonly<Record<string, unknown>>
+  /** The exact text of a member's value, in which no number is rounded; null when there is no such member. */
+  readonly slice: (name: string) => string | null
+}
 
-/** The JSON object that a body holds. The type is asked for so that no web form can make such a request. */
-export const parseJson = (request: IncomingMessage, body: Buffer): Effect.Effect<Members, Problem> =>
+const bodyOf = (text: string, { ends, keys, starts }: JsonScan): JsonBody => ({
+  members: JSON.parse(text) as JsonBody["members"],
+  slice: (name) => {
+    const at = keys.indexOf(name)
+    return at < 0 ? null : text.slice(starts[at], ends[at])
+  }
+})
+
+/** The type is asked for so that no web form can make such a request. */
+export const parseJson = (request: IncomingMessage, body: Buffer): Effect.Effect<JsonBody, Problem> =>
   Effect.suspend(() => {
     if (!/^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(request.headers["content-type"] ?? "")) {
       return Effect.fail(
@@ -89,7 +102,7 @@ export const parseJson = (request: IncomingMessage, body: Buffer): Effect.Effect
       try: () => {
         const text = utf8.decode(body)
         const scan = scanObject(text)
-        return typeof scan === "string" ? { fault: FAULTS[scan] } : { value: JSON.parse(text) as Members }
+        return typeof scan === "string" ? { fault: FAULTS[scan] } : { value: bodyOf(text, scan) }
       },
       catch: () => badRequest("bad_json", "The body is not JSON in UTF-8")
     }).pipe(

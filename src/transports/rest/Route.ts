@@ -7,9 +7,16 @@ import { badRequest, notFound, Problem } from "./Problem.ts"
 
 /** On whose behalf a request is made (PROTOCOL §9). */
 export interface Principal {
-  /** As the audit log names it. */
-  readonly actor: "admin" | "anonymous"
+  /** As the audit log names it: `admin`, `anonymous`, `node:<id>`. */
+  readonly actor: string
+  /** The nodes whose key it has: it may reach them and those below. null: it may reach all. */
+  readonly nodeIds: ReadonlyArray<string> | null
+  /** Why it is believed, for the audit log. */
+  readonly reason: string
 }
+
+export const ANONYMOUS: Principal = { actor: "anonymous", nodeIds: null, reason: "open on loopback" }
+export const ADMIN: Principal = { actor: "admin", nodeIds: null, reason: "administrator's key" }
 
 export interface RestRequest {
   readonly principal: Principal
@@ -19,6 +26,8 @@ export interface RestRequest {
   readonly query: Readonly<Record<string, string>>
   /** The decoded JSON body of a route that takes one, else null. */
   readonly body: unknown
+  /** The exact text of a member of the body, in which no number is rounded; null when there is no such member. */
+  readonly slice: (name: string) => string | null
   /** `Host` as the client sent it, checked to be a host that may be used here. */
   readonly authority: string | null
   /** For who waits to race with: never succeeds, and is interrupted when the client goes away. */
@@ -38,8 +47,16 @@ export interface Route {
   readonly method: "GET" | "POST" | "DELETE"
   /** Segments; `:name` takes one segment. */
   readonly path: string
-  /** `public` needs no principal; `read` and `write` do, `write` is audited and uses a nonce up. */
-  readonly access: "public" | "read" | "write"
+  /**
+   * `public` needs no principal, all others do. `write` and `control` use a nonce up; a `write` is audited before it is
+   * handled, a `control` by its handler, which knows what it is about.
+   */
+  readonly access: "public" | "read" | "write" | "control"
+  /**
+   * Whether a node's own key may be used: `path` for the node that `:id` names, checked before the handler sees it;
+   * `handler`: it checks that. Absent: it may not.
+   */
+  readonly nodes?: "path" | "handler"
   readonly query: ReadonlyArray<string>
   readonly body: boolean
   readonly handle: Handler

@@ -56,6 +56,7 @@ export const treeRoutes: Effect.Effect<ReadonlyArray<Route>, never, TreeQueries 
     method: "GET",
     path,
     access: "read",
+    ...(path.includes("/:id") ? { nodes: "path" as const } : {}),
     query,
     body: false,
     handle

@@ -1,0 +1,191 @@
+import { Effect } from "effect"
+import { ActorSystem } from "../../actors/ActorSystem.ts"
+import { asTraceparent, fits, isPlain } from "../../protocol/FieldReader.ts"
+import { isFinal } from "../../protocol/Final.ts"
+import { CORRELATION_ID, NAME } from "../../protocol/Limits.ts"
+import { type CommandRow, CommandStore } from "../../storage/CommandStore.ts"
+import { Waiters } from "../Waiters.ts"
+import type { Authority } from "./Authority.ts"
+import { commandText } from "./CommandText.ts"
+import { pageText } from "./JsonText.ts"
+import { readMembers } from "./Members.ts"
+import { badRequest, notFound, Problem, tryLater } from "./Problem.ts"
+import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
+
+const LIMIT = { min: 1, max: 500, otherwise: 100 }
+const TTL = { min: 1, max: 7 * 24 * 3_600_000, otherwise: 300_000 }
+const WAIT = { min: 0, max: 300_000, otherwise: 0 }
+/** After its time is over a command is expired, by the database's clock: what is waited beyond it, milliseconds. */
+const CLOCKS = 100
+
+/** Actions with rights and ways of their own (PROTOCOL §8). */
+const RESERVED: Readonly<Record<string, string>> = {
+  cancel: "A cancel is an operation of its own: POST /api/v1/apps/{id}/cancel",
+  provision: "This version has no provisioning yet",
+  rotate_keys: "This version has no key rotation yet",
+  migrate: "This version has no migration yet"
+}
+
+/** An action's name. */
+export const readAction = (given: unknown): string | Problem => {
+  if (typeof given !== "string" || given === "" || !fits(given, NAME) || !isPlain(given)) {
+    return badRequest("bad_member", `action must be a name of 1 to ${NAME} bytes, e.g. "reload"`)
+  }
+  const reserved = RESERVED[given]
+  return reserved === undefined || !Object.hasOwn(RESERVED, given) ? given : badRequest("reserved_action", reserved)
+}
+
+export const readKey = (given: unknown): string | null | Problem =>
+  given === undefined
+    ? null
+    : typeof given === "string" && given !== "" && fits(given, CORRELATION_ID) && isPlain(given)
+      ? given
+      : badRequest("bad_member", `idempotencyKey must be a text of 1 to ${CORRELATION_ID} bytes`)
+
+/** A whole number of a body's member. */
+export const readNumber = (given: unknown, name: string, { max, min, otherwise }: typeof LIMIT): number | Problem =>
+  given === undefined
+    ? otherwise
+    : Number.isInteger(given) && (given as number) >= min && (given as number) <= max
+      ? (given as number)
+      : badRequest("bad_member", `${name} must be a whole number of milliseconds from ${min} to ${max}`)
+
+export const readTrace = (given: unknown): string | null | Problem =>
+  given === undefined
+    ? null
+    : (asTraceparent(given) ?? badRequest("bad_member", "traceparent must be one of W3C Trace Context"))
+
+const isThrough = ({ state }: CommandRow): boolean => state === "answered" || state === "expired"
+
+/**
+ * Commands (PROTOCOL §8): a row of the queue, told to the node's session wherever it is, and answered by the node itself.
+ * Whoever waits looks at the row, at any replica, as often as he likes.
+ */
+export const controlRoutes = (
+  newId: () => string,
+  authority: Authority
+): Effect.Effect<ReadonlyArray<Route>, never, ActorSystem | CommandStore | Waiters> =>
+  Effect.gen(function* () {
+    const actors = yield* ActorSystem
+    const commands = yield* CommandStore
+    const waiters = yield* Waiters
+
+    /** The command when it is through, or as it stands after `ms`. */
+    const await_ = Effect.fnUntraced(function* (row: CommandRow, ms: number, gone: Effect.Effect<never>) {
+      if (ms === 0 || isThrough(row)) return row
+      const { appId, correlationId } = row
+      const read = commands.read(appId, correlationId)
+      const look = Effect.map(read, (found) => (found === null || isThrough(found) ? found : null))
+      // An expiry is no event of the node: nothing wakes for it.
+      const left = Math.max(0, row.expiresAt - row.issuedAt) + CLOCKS
+      const found = yield* Effect.raceFirst(waiters.logged(appId, 0, look, Math.min(ms, left)), gone)
+      return found ?? (yield* read) ?? row
+    })
+
+    const same = (row: CommandRow, action: string, payload: string): boolean =>
+      row.action === action && row.payload === payload
+
+    const send = Effect.fnUntraced(function* ({ body, gone, params, principal, slice }: RestRequest) {
+      const appId = yield* valid(readUuid(params.id ?? "", "The id in the path"))
+      const members = yield* readMembers(body, [
+        "action",
+        "payload",
+        "timeoutMs",
+        "ttlMs",
+        "idempotencyKey",
+        "traceparent"
+      ])
+      const action = yield* valid(readAction(members.action))
+      const idempotencyKey = yield* valid(readKey(members.idempotencyKey))
+      const ttlMs = yield* valid(readNumber(members.ttlMs, "ttlMs", TTL))
+      const timeoutMs = yield* valid(readNumber(members.timeoutMs, "timeoutMs", WAIT))
+      const traceparent = yield* valid(readTrace(members.traceparent))
+      const payload = slice("payload") ?? "null"
+      const correlationId = newId()
+      const issuedBy = yield* authority.authorize(principal, { appId, action: `control ${action}`, correlationId })
+      const sent = yield* commands.send({
+        appId,
+        correlationId,
+        action,
+        payload,
+        issuedBy,
+        idempotencyKey,
+        traceparent,
+        ttlMs
+      })
+      switch (sent._tag) {
+        case "Unknown":
+          return yield* noSuchNode(appId)
+        case "Ended":
+          return yield* isFinal(sent.status)
+            ? new Problem({ status: 409, code: "terminal", detail: `The node has ended as ${sent.status}` })
+            : tryLater("unavailable", "The command could not be queued; try again")
+        case "Known":
+          if (!same(sent.row, action, payload)) {
+            return yield* new Problem({
+              status: 409,
+              code: "conflict",
+              detail: "This idempotencyKey was used for another command of this node; use a fresh one"
+            })
+          }
+          return json(commandText(yield* await_(sent.row, timeoutMs, gone)))
+        case "Queued":
+          actors.hint(appId, sent.owner, "commanded")
+          return json(commandText(yield* await_(sent.row, timeoutMs, gone)), 201)
+      }
+    })
+
+    const one = Effect.fnUntraced(function* ({ gone, params, query }: RestRequest) {
+      const appId = yield* valid(readUuid(params.id ?? "", "The id in the path"))
+      const correlationId = yield* valid(readUuid(params.correlation ?? "", "The correlation id in the path"))
+      const ms = yield* valid(readTimeout(query.timeout, 0))
+      const row = yield* commands.read(appId, correlationId)
+      if (row === null) {
+        return yield* notFound(`The node ${appId} has no command ${correlationId}; GET /api/v1/apps/${appId}/commands`)
+      }
+      return json(commandText(yield* await_(row, ms, gone)))
+    })
+
+    const list = Effect.fnUntraced(function* ({ params, query }: RestRequest) {
+      const appId = yield* valid(readUuid(params.id ?? "", "The id in the path"))
+      const limit = yield* valid(readInteger(query.limit, "limit", LIMIT))
+      const bounds = { min: 0, max: Number.MAX_SAFE_INTEGER, otherwise: 0 }
+      const after = query.after === undefined ? null : String(yield* valid(readInteger(query.after, "after", bounds)))
+      if (query.state !== undefined && query.state !== "open") {
+        return yield* badRequest("bad_parameter", "state must be open; without it all commands are listed")
+      }
+      const rows = yield* commands.list(appId, { limit: limit + 1, after }, query.state === "open")
+      const shown = rows.slice(0, limit)
+      return json(pageText(shown.map(commandText), rows.length > limit ? String(shown.at(-1)?.id) : null))
+    })
+
+    return [
+      {
+        method: "POST",
+        path: "/api/v1/apps/:id/control",
+        access: "control",
+        nodes: "handler",
+        query: [],
+        body: true,
+        handle: send
+      },
+      {
+        method: "GET",
+        path: "/api/v1/apps/:id/commands",
+        access: "read",
+        nodes: "path",
+        query: ["state", "limit", "after"],
+        body: false,
+        handle: list
+      },
+      {
+        method: "GET",
+        path: "/api/v1/apps/:id/commands/:correlation",
+        access: "read",
+        nodes: "path",
+        query: ["timeout"],
+        body: false,
+        handle: one
+      }
+    ]
+  })
