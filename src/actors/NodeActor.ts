@@ -1,6 +1,7 @@
 import { Deferred, Effect } from "effect"
 import type { Decoded } from "../protocol/Frames.ts"
 import type { StoreError } from "../storage/StoreError.ts"
+import { capabilities } from "./node/capabilities.ts"
 import { controlResult } from "./node/controlResult.ts"
 import { deadlinePassed, orphaned } from "./node/deadline.ts"
 import type { DataFrame } from "./node/decideData.ts"
@@ -41,6 +42,8 @@ const dispatch = (
       return socketLost(env, cell, message.session, message.cause)
     case "ControlResult":
       return controlResult(env, cell, message.session, message.decoded)
+    case "Capabilities":
+      return capabilities(env, cell, message.session, message.decoded.frame)
     case "Commanded":
       return deliver(env, cell)
     case "Declare":

@@ -1,5 +1,6 @@
 import type { Deferred } from "effect"
 import type {
+  CapabilitiesFrame,
   ControlResultFrame,
   Decoded,
   DisconnectFrame,
@@ -62,6 +63,7 @@ export type NodeMessage =
     }
   | { readonly _tag: "Data"; readonly session: SessionPort; readonly decoded: Decoded<MessageFrame | DisconnectFrame> }
   | { readonly _tag: "ControlResult"; readonly session: SessionPort; readonly decoded: Decoded<ControlResultFrame> }
+  | { readonly _tag: "Capabilities"; readonly session: SessionPort; readonly decoded: Decoded<CapabilitiesFrame> }
   | { readonly _tag: "SocketLost"; readonly session: SessionPort; readonly cause: LossCause }
   | {
       readonly _tag: "Declare"

@@ -1,8 +1,10 @@
 import { encodeBase64 } from "../protocol/Base64.ts"
 import { encodeFrame } from "../protocol/FrameEncoder.ts"
 import type { ClientFrame, ErrorFrame, HelloFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
+import { Advertisement, type Capable } from "./Advertisement.ts"
 import { Backoff } from "./Backoff.ts"
 import type { Place } from "./HandOver.ts"
+import { isAboutSession, isComeBack } from "./ErrorScope.ts"
 import type { Identity } from "./Identity.ts"
 import type { Link, LinkMember, Outgoing } from "./Link.ts"
 import type { LinkPool } from "./LinkPool.ts"
@@ -21,7 +23,8 @@ export interface Session {
 }
 
 export interface AttachmentOptions {
-  readonly capabilities: ReadonlyArray<string>
+  /** What the node takes at present. */
+  readonly capable: () => Capable
   readonly pingIntervalMs: number | null
   /** Of the session that another process had of this node. */
   readonly resume: Place | null
@@ -51,9 +54,6 @@ const HURRY_MS = 250
 /** Refusals of one registration on one link: then another link, whose `hello` may be the true one. */
 const REFUSALS = 3
 
-/** Errors that end this attachment to a socket, but not the node: it comes back on another one. */
-const COME_BACK: ReadonlySet<ErrorFrame["code"]> = new Set(["bad_signature", "not_registered"])
-
 /**
  * One node's way to the server: registers, keeps the session, comes back when it is lost (PROTOCOL §3, §4, §6).
  * - T1 a session begins with a `registered` that names this node, its key and both nonces of this very exchange.
@@ -77,6 +77,7 @@ export class Attachment implements LinkMember {
   #clientNonce: string | null = null
   #incarnation: number | null = null
   #epoch = 0
+  readonly #advertisement: Advertisement
   #session: Session | null = null
   #attachedAt = 0
   #attachments = 0
@@ -103,6 +104,7 @@ export class Attachment implements LinkMember {
     this.#incarnation = options.resume?.incarnation ?? null
     this.#epoch = options.resume?.epoch ?? 0
     this.#backoff = new Backoff(platform.random)
+    this.#advertisement = new Advertisement(platform, options.capable)
   }
 
   get state(): AttachmentState {
@@ -163,6 +165,11 @@ export class Attachment implements LinkMember {
     if (this.#state !== "attached" || this.#link === null) return false
     this.#link.send(this.identity, encodeFrame(frame, application))
     return true
+  }
+
+  /** What the node takes may have changed. */
+  advertise(): void {
+    this.#advertisement.soon(() => this.#advertise())
   }
 
   credit(credit: { readonly frames: number; readonly bytes: number }): void {
@@ -240,7 +247,7 @@ export class Attachment implements LinkMember {
         pub_key: publicKey
       }
     }
-    const { capabilities, pingIntervalMs } = this.#options
+    const { pingIntervalMs } = this.#options
     return {
       type: "register",
       ...common,
@@ -251,7 +258,7 @@ export class Attachment implements LinkMember {
       role_refs: envelope.roleRefs,
       start_day: startDay,
       info,
-      ...(capabilities.length === 0 ? {} : { capabilities }),
+      ...this.#advertisement.register(),
       ...(pingIntervalMs === null ? {} : { ping_interval_ms: pingIntervalMs })
     }
   }
@@ -276,7 +283,15 @@ export class Attachment implements LinkMember {
     this.#link.grant(frame.limits, frame.ping_interval_ms)
     this.#link.answered(this, "accepted")
     this.#owner.onAttached(this.#session, frame.last_seq)
+    this.#advertise()
     this.wake()
+  }
+
+  #advertise(): void {
+    const { change } = this.#advertisement
+    if (this.#session === null || this.#session.restricted || change === null) return
+    const { incarnation } = this.#session
+    this.send({ type: "capabilities", app_id: this.identity.appId, incarnation, ...change })
   }
 
   /** T1, T2: what is wrong with it, or null. */
@@ -308,7 +323,7 @@ export class Attachment implements LinkMember {
       return this.#fail(error.message)
     }
     // Somebody has changed it on its way, its answer was that of another attempt, or it answers no registration at all.
-    if (COME_BACK.has(error.code)) return this.#fail(`${error.code}: ${error.message}`)
+    if (isComeBack(error)) return this.#fail(`${error.code}: ${error.message}`)
     if (!error.retryable) return this.#stop(error, `${error.code}: ${error.message}`)
     if (++this.#refusals === REFUSALS) {
       this.#retryAfterMs = error.retry_after_ms ?? 0
@@ -334,7 +349,7 @@ export class Attachment implements LinkMember {
       this.#retryAfterMs = error.retry_after_ms ?? 0
       return this.#timer(DRAIN_MS, () => this.#fail(error.message))
     }
-    if (error.seq === undefined && COME_BACK.has(error.code)) return this.#fail(`${error.code}: ${error.message}`)
+    if (error.seq === undefined && isComeBack(error)) return this.#fail(`${error.code}: ${error.message}`)
     if (error.seq === undefined && error.retryable && error.child_id === undefined && isAboutSession(error)) {
       this.#retryAfterMs = error.retry_after_ms ?? 0
       return this.#fail(`${error.code}: ${error.message}`)
@@ -382,8 +397,3 @@ export class Attachment implements LinkMember {
     this.#owner.onStopped(error, reason)
   }
 }
-
-const SESSION_ENDS: ReadonlySet<ErrorFrame["code"]> = new Set(["unavailable", "registration_failed"])
-
-/** "Reconnect": the node's actor has given its session up. */
-const isAboutSession = ({ code }: ErrorFrame): boolean => SESSION_ENDS.has(code)

@@ -1,40 +1,26 @@
 import type { ControlFrame } from "../protocol/Frames.ts"
+import { Actions, type ActionsOwner } from "./Actions.ts"
+import { type Answer, failure } from "./Answer.ts"
 import type { Session } from "./Attachment.ts"
-import { describeError, encodePayload, isPayloadProblem } from "./Payload.ts"
+import { encodePayload, isPayloadProblem } from "./Payload.ts"
 import type { Platform } from "./Platform.ts"
-import type { CancelHandler } from "./TrailsNode.ts"
+import type { CancelHandler, CancelRequest } from "./TrailsNode.ts"
 
-/** `result`: exact JSON text. */
-export type Answer = { readonly ack: true; readonly result: string } | { readonly ack: false; readonly error: string }
-
-export interface CommandsOwner {
+export interface CommandsOwner extends ActionsOwner {
   readonly answer: (correlationId: string, answer: Answer) => void
-  /** UTF-8 bytes that a result may have now. */
-  readonly room: () => number
-  /** The cancel hook is through: the node ends. */
-  readonly onCancelled: () => void
+  /** The cancel hook is through: this is the answer to it, behind whatever was reported, and then the node ends. */
+  readonly answerLast: (correlationId: string, answer: Answer) => void
+  /** What the node takes is another than before. */
+  readonly onChanged: () => void
 }
 
 /** Commands whose answers are remembered, so that a repetition is answered and not run. */
 const REMEMBERED = 1024
 const GRACE_MS = 5000
-/** Of an error text in an answer, bytes (docs/protocol.md §14). */
-const REASON = 1024
 
-interface CancelPayload {
-  readonly reason: string
-  readonly graceMs: number
-}
-
-/** At most a third of the bytes that the protocol allows, whatever the characters are. */
-const failureOf = (error: unknown): string =>
-  `cancel_handler_failed: ${describeError(error).message}`
-    .replaceAll("\0", " ")
-    .slice(0, REASON / 3)
-    .toWellFormed()
-
-const readCancel = (payload: unknown): CancelPayload => {
-  const { graceMs, reason } = typeof payload === "object" && payload !== null ? (payload as Partial<CancelPayload>) : {}
+const readCancel = (payload: unknown): Pick<CancelRequest, "graceMs" | "reason"> => {
+  const { graceMs, reason } =
+    typeof payload === "object" && payload !== null ? (payload as Partial<Record<string, unknown>>) : {}
   return {
     reason: typeof reason === "string" ? reason : "cancelled",
     graceMs: typeof graceMs === "number" && graceMs >= 0 ? graceMs : GRACE_MS
@@ -45,52 +31,82 @@ const readCancel = (payload: unknown): CancelPayload => {
  * What a node is told to do (PROTOCOL §8).
  * - C1 each correlation id is run once in this process; a repetition gets the same answer again.
  * - C2 the cancel handler is run once, whatever the number of cancels; each of them is answered by what it gave.
+ * - C3 a cancel waits for no other command.
  */
 export class Commands {
+  readonly actions: Actions
   readonly #platform: Platform
   readonly #owner: CommandsOwner
   /** null: under way. */
   readonly #answers = new Map<string, Answer | null>()
   #handler: CancelHandler | null
+  #graceMs: number | null
   /** A cancel that came before there was a handler. */
   #early: ((handler: CancelHandler) => void) | null = null
   #cancelling: Promise<Answer> | null = null
+  #hook: string | null = null
 
-  constructor(platform: Platform, owner: CommandsOwner, handler: CancelHandler | null) {
+  constructor(platform: Platform, owner: CommandsOwner, handler: CancelHandler | null, graceMs: number | null) {
+    this.actions = new Actions(platform, owner, owner.onChanged)
     this.#platform = platform
     this.#owner = owner
     this.#handler = handler
+    this.#graceMs = graceMs
   }
 
-  handle(handler: CancelHandler): void {
+  /** What the cancel hook may need, milliseconds; null: it does not say. */
+  get graceMs(): number | null {
+    return this.#graceMs
+  }
+
+  /** The correlation id of the cancel whose hook runs: what is reported meanwhile belongs to it. */
+  get hook(): string | null {
+    return this.#hook
+  }
+
+  handle(handler: CancelHandler, graceMs: number | null): void {
     this.#handler = handler
+    this.#graceMs = graceMs ?? this.#graceMs
+    this.#owner.onChanged()
     this.#early?.(handler)
   }
 
-  /** `session`: the current one; what is not for it, or has expired at `now` by the server's clock, is ignored. */
-  onControl(frame: ControlFrame, session: Session | null, now: number): void {
+  /** `session`: the current one; what is not for it, or has expired by the server's clock, is ignored. */
+  onControl(frame: ControlFrame, session: Session | null): void {
     const isOurs =
       session !== null &&
       frame.session === session.id &&
       frame.incarnation === session.incarnation &&
       frame.epoch >= session.epoch
-    if (!isOurs || frame.expires_at <= now) return
+    if (!isOurs || frame.expires_at <= this.#owner.now()) return
     const { action, correlation_id } = frame
     const known = this.#answers.get(correlation_id)
     if (known !== undefined) {
-      if (known !== null) this.#owner.answer(correlation_id, known)
+      if (known !== null) this.#answer(correlation_id, known, action === "cancel")
       return
     }
     this.#remember(correlation_id, null)
-    if (action !== "cancel") return this.#settle(correlation_id, { ack: false, error: "unknown_action" })
-    void this.#cancel(readCancel(frame.payload)).then((answer) => {
-      this.#settle(correlation_id, answer)
-      if (answer.ack) this.#owner.onCancelled()
+    if (action === "cancel") {
+      void this.#cancel(frame).then((answer) => this.#settle(correlation_id, answer, true))
+      return
+    }
+    void this.actions.run(frame).then((answer) => {
+      if (answer === null) this.#answers.delete(correlation_id)
+      else this.#settle(correlation_id, answer, false)
     })
   }
 
   /** C2 */
-  #cancel(request: CancelPayload): Promise<Answer> {
+  #cancel({ correlation_id, issued_by, payload }: ControlFrame): Promise<Answer> {
+    const { graceMs, reason } = readCancel(payload)
+    const until = this.#platform.monotonic() + graceMs
+    const request: CancelRequest = {
+      reason,
+      graceMs,
+      initiator: issued_by,
+      correlationId: correlation_id,
+      remainingMs: () => Math.max(0, until - this.#platform.monotonic())
+    }
     this.#cancelling ??= this.#handlerFor(request).then(async (handler) => {
       if (handler === null) {
         this.#cancelling = null
@@ -101,19 +117,22 @@ export class Commands {
     return this.#cancelling
   }
 
-  async #run(handler: CancelHandler, request: CancelPayload): Promise<Answer> {
+  async #run(handler: CancelHandler, request: CancelRequest): Promise<Answer> {
+    this.#hook = request.correlationId
     try {
       const payload = encodePayload(await handler(request))
       // What can't be sent must not undo that it has stopped; a frame over the limit would end the socket, each time anew.
       if (isPayloadProblem(payload) || payload.size > this.#owner.room()) return { ack: true, result: "null" }
       return { ack: true, result: payload.json ?? JSON.stringify(payload.bytes) }
     } catch (error) {
-      return { ack: false, error: failureOf(error) }
+      return failure("cancel_handler_failed", error)
+    } finally {
+      this.#hook = null
     }
   }
 
   /** A handler may be set a moment after the node has attached: it is waited for until the grace is over. */
-  #handlerFor({ graceMs }: CancelPayload): Promise<CancelHandler | null> {
+  #handlerFor({ graceMs }: CancelRequest): Promise<CancelHandler | null> {
     if (this.#handler !== null) return Promise.resolve(this.#handler)
     return new Promise((resolve) => {
       const settle = (handler: CancelHandler | null) => {
@@ -126,9 +145,14 @@ export class Commands {
     })
   }
 
-  #settle(correlationId: string, answer: Answer): void {
+  #settle(correlationId: string, answer: Answer, isCancel: boolean): void {
     this.#answers.set(correlationId, answer)
-    this.#owner.answer(correlationId, answer)
+    this.#answer(correlationId, answer, isCancel)
+  }
+
+  #answer(correlationId: string, answer: Answer, isCancel: boolean): void {
+    if (isCancel && answer.ack) this.#owner.answerLast(correlationId, answer)
+    else this.#owner.answer(correlationId, answer)
   }
 
   #remember(correlationId: string, answer: Answer | null): void {

@@ -29,6 +29,7 @@ export const idleNode = (reason: string, newId: () => string): TrailsNode => {
     error: () => INACTIVE,
     createChild: (name) => Promise.resolve(idleChild(newId(), name)),
     onCancel: () => {},
+    on: () => () => {},
     ready: () => Promise.resolve(false),
     stats: () => stats,
     shutdown: () => Promise.resolve(true),

@@ -2,7 +2,8 @@ import type { ErrorFrame, MsgType, ServerFrame } from "../protocol/Frames.ts"
 import { DEFAULT_MAX_FRAME } from "../protocol/Limits.ts"
 import { Attachment, type Session } from "./Attachment.ts"
 import { Children } from "./Children.ts"
-import { type Answer, Commands } from "./Commands.ts"
+import { Answers } from "./Answers.ts"
+import { Commands } from "./Commands.ts"
 import type { HandOver } from "./HandOver.ts"
 import type { Identity } from "./Identity.ts"
 import type { Outgoing } from "./Link.ts"
@@ -16,9 +17,11 @@ import { FRAME_BYTES, refusal, ReportMaker } from "./ReportMaker.ts"
 import { loggerContext } from "./TraceContext.ts"
 import type {
   CancelHandler,
+  CancelOptions,
   Child,
   ChildOptions,
   InitOptions,
+  On,
   Queued,
   ReportOptions,
   ShutdownOptions,
@@ -26,6 +29,8 @@ import type {
   TrailsNode,
   WaitOptions
 } from "./TrailsNode.ts"
+import { Pause } from "./Pause.ts"
+import { statsOf } from "./statsOf.ts"
 import { Waiting } from "./Waiting.ts"
 import { warnBy } from "./warnBy.ts"
 
@@ -49,10 +54,12 @@ export class LiveNode implements TrailsNode {
   readonly #reports: ReportMaker
   readonly #attachment: Attachment
   readonly #children: Children
+  readonly #answers: Answers
   readonly #commands: Commands
   readonly #warn: (text: string) => void
   readonly #onOver: () => void
   readonly #waiting: Waiting
+  readonly #pause: Pause
   #maxFrame = DEFAULT_MAX_FRAME
   /** L1 */
   #ended: string | null = null
@@ -61,14 +68,13 @@ export class LiveNode implements TrailsNode {
   #refusal: string | null = null
   #isOver = false
   #shutdown: Promise<boolean> | null = null
-  #stopRetry: () => void = () => {}
-  #pausedUntil = 0
 
   constructor(platform: Platform, pool: LinkPool, identity: Identity, options: InitOptions, onOver: () => void) {
     this.#platform = platform
     this.#identity = identity
     this.#onOver = onOver
     this.#waiting = new Waiting(platform)
+    this.#pause = new Pause(platform)
     const warn = warnBy(platform, options)
     this.#warn = (text) => warn(`${identity.envelope.appName} (${identity.appId}): ${text}`)
     this.#reports = new ReportMaker(platform.wallClock, identity.envelope.traceparent)
@@ -89,7 +95,10 @@ export class LiveNode implements TrailsNode {
       next: () => this.#next()
     }
     this.#attachment = new Attachment(platform, pool, identity, owner, {
-      capabilities: options.capabilities ?? [],
+      capable: () => ({
+        names: [...new Set([...(options.capabilities ?? []), ...this.#commands.actions.names])],
+        graceMs: this.#commands.graceMs
+      }),
       pingIntervalMs: options.pingIntervalMs ?? null,
       resume: resume?.place ?? null
     })
@@ -97,14 +106,23 @@ export class LiveNode implements TrailsNode {
       warn: this.#warn,
       onSettled: () => this.#waiting.look()
     })
+    this.#answers = new Answers(
+      this.appId,
+      this.#attachment,
+      () => this.#saidFarewell || this.#outbox.peek() === undefined,
+      () => this.#end("cancelled")
+    )
     this.#commands = new Commands(
       platform,
       {
-        answer: (id, answer) => this.#answer(id, answer),
+        answer: (id, answer) => this.#answers.send(id, answer),
+        answerLast: (id, answer) => this.#answers.sendLast(id, answer),
         room: () => this.#maxFrame - FRAME_BYTES,
-        onCancelled: () => this.#end("cancelled")
+        now: () => platform.wallClock() + this.#attachment.clockOffsetMs,
+        onChanged: () => this.#attachment.advertise()
       },
-      options.onCancel ?? null
+      options.onCancel ?? null,
+      options.cancelGraceMs ?? null
     )
     this.#attachment.start()
   }
@@ -155,8 +173,15 @@ export class LiveNode implements TrailsNode {
     return this.#children.create(name, options)
   }
 
-  onCancel(handler: CancelHandler): void {
-    this.#commands.handle(handler)
+  onCancel(handler: CancelHandler, { graceMs }: CancelOptions = {}): void {
+    this.#commands.handle(handler, graceMs ?? null)
+  }
+
+  readonly on: On = (action: string, ...given: ReadonlyArray<unknown>): (() => void) => {
+    const taken = this.#commands.actions.on(action, given)
+    if (typeof taken === "function") return taken
+    this.#warn(`on: ${taken}`)
+    return () => {}
   }
 
   ready({ timeoutMs }: WaitOptions = {}): Promise<boolean> {
@@ -165,17 +190,7 @@ export class LiveNode implements TrailsNode {
   }
 
   stats(): Stats {
-    const { attachments, lastReason, state } = this.#attachment
-    const isAttached = state === "attached" || state === "draining"
-    return {
-      state: this.#refusal !== null ? "refused" : this.#isOver ? "ended" : isAttached ? "attached" : "connecting",
-      reason: isAttached ? null : (this.#refusal ?? lastReason),
-      waiting: this.#outbox.size,
-      acked: this.#outbox.acked,
-      dropped: this.#outbox.dropped,
-      refused: this.#outbox.refused,
-      reconnects: Math.max(0, attachments - 1)
-    }
+    return statsOf(this.#attachment, this.#outbox, this.#refusal, this.#isOver)
   }
 
   shutdown({ timeoutMs = SHUTDOWN_MS }: ShutdownOptions = {}): Promise<boolean> {
@@ -236,7 +251,9 @@ export class LiveNode implements TrailsNode {
         ? refusal("ended", `${this.#ended} came before: nothing is reported after it`)
         : refusal("inactive", this.#refusal)
     }
-    const report = this.#reports.report(kind, value, options, this.#maxFrame)
+    const hook = kind === "Status" ? null : this.#commands.hook
+    const labels = hook === null ? options : { correlationId: hook, ...options }
+    const report = this.#reports.report(kind, value, labels, this.#maxFrame)
     if ("queued" in report) return report
     if (kind !== "Status") {
       this.#ended = kind === "Result" ? "a result" : "an error"
@@ -266,25 +283,28 @@ export class LiveNode implements TrailsNode {
   }
 
   #onDetached(): void {
-    this.#stopRetry()
-    this.#pausedUntil = 0
+    this.#pause.end()
     // The link may go on without this node: what it had under way must not take up the others' room.
     this.#attachment.credit(this.#outbox.rewind())
+    this.#answers.drop()
   }
 
   #next(): Outgoing | null {
     const { session } = this.#attachment
-    if (session === null || this.#pausedUntil > this.#platform.monotonic()) return null
+    if (session === null || this.#pause.isOn) return null
     for (let entry = this.#outbox.peek(); entry !== undefined; entry = this.#outbox.peek()) {
       // In a session for stopping alone, progress is refused (PROTOCOL §4); a server may grant less than we assumed.
       const isUnwanted = entry.kind === "Status" && session.restricted
       if (!isUnwanted && entry.size <= this.#maxFrame) {
         this.#outbox.take()
+        // In another turn: it is on its way then.
+        if (this.#answers.isWaiting) this.#platform.soon(() => this.#answers.flush())
         return { message: reportFrame(this.#identity, session.incarnation, entry), size: entry.size }
       }
       this.#outbox.dropWaiting()
       if (!isUnwanted) this.#tooLarge(entry)
     }
+    this.#answers.flush()
     return null
   }
 
@@ -302,10 +322,8 @@ export class LiveNode implements TrailsNode {
         return this.#children.onDeclared(frame.child_id)
       case "event":
         return this.#children.onEvent(frame)
-      case "control": {
-        const now = this.#platform.wallClock() + this.#attachment.clockOffsetMs
-        return this.#commands.onControl(frame, this.#attachment.session, now)
-      }
+      case "control":
+        return this.#commands.onControl(frame, this.#attachment.session)
       case "error":
         return this.#onError(frame)
     }
@@ -321,15 +339,8 @@ export class LiveNode implements TrailsNode {
     }
     if (error.retryable) {
       // Every later seq is refused until this one has come again (PROTOCOL §6).
-      const pause = error.retry_after_ms ?? AGAIN_MS
       this.#attachment.credit(this.#outbox.rewind(error.seq))
-      this.#pausedUntil = this.#platform.monotonic() + pause
-      this.#stopRetry()
-      this.#stopRetry = this.#platform.later(pause, () => {
-        this.#pausedUntil = 0
-        this.#attachment.wake()
-      })
-      return
+      return this.#pause.begin(error.retry_after_ms ?? AGAIN_MS, () => this.#attachment.wake())
     }
     const entry = this.#outbox.refuse(error.seq)
     if (entry === null) return
@@ -355,22 +366,6 @@ export class LiveNode implements TrailsNode {
     this.#attachment.wake()
   }
 
-  #answer(correlationId: string, answer: Answer): void {
-    const { session } = this.#attachment
-    if (session === null) return
-    this.#attachment.send(
-      {
-        type: "control_result",
-        app_id: this.appId,
-        incarnation: session.incarnation,
-        correlation_id: correlationId,
-        ack: answer.ack,
-        ...(answer.ack ? {} : { error: answer.error })
-      },
-      answer.ack ? answer.result : null
-    )
-  }
-
   #onStopped(error: ErrorFrame | null, reason: string): void {
     // A node that has ended is told up to where it is stored.
     if (error?.code === "terminal" && error.seq !== undefined) this.#outbox.settle(error.seq)
@@ -389,7 +384,7 @@ export class LiveNode implements TrailsNode {
     if (this.#isOver) return
     this.#isOver = true
     this.#ended ??= "the end"
-    this.#stopRetry()
+    this.#pause.end()
     this.#attachment.stop()
     this.#children.close()
     this.#outbox.abandon()

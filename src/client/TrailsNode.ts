@@ -3,6 +3,7 @@
 import type { EnvelopeFields, EnvelopeSupervision } from "../protocol/Envelope.ts"
 import type { Level } from "../protocol/Frames.ts"
 import type { HandOver } from "./HandOver.ts"
+import type { StandardSchema } from "./StandardSchema.ts"
 import type { TreeEvent } from "../protocol/TreeEvent.ts"
 
 /** Whether a report was taken into the buffer. A promise to send it, not that it has arrived: `shutdown` tells that. */
@@ -91,12 +92,45 @@ export interface Child {
 /** A command to stop: from a cascade, an ancestor, or because this node may not live any more (PROTOCOL §4, §8). */
 export interface CancelRequest {
   readonly reason: string
-  /** Milliseconds until whoever asked stops waiting. */
+  /** Milliseconds that whoever asked waits, from the command's arrival. */
   readonly graceMs: number
+  /** What is left of them. */
+  readonly remainingMs: () => number
+  /** Who asked: `admin`, `node:<id>`, `policy:onParentExit` … */
+  readonly initiator: string
+  readonly correlationId: string
 }
 
-/** Cleans up. Its value is the answer to whoever asked; it may send a Result before. Run once, however often it is asked. */
+/**
+ * Cleans up. Its value is the answer to whoever asked; a Result that it sends before is attached to the cancelled node. Run
+ * once, however often it is asked.
+ */
 export type CancelHandler = (request: CancelRequest) => unknown
+
+export interface CancelOptions {
+  /** What the handler may need, milliseconds: whoever cancels waits so long at most, and no longer than he likes. */
+  readonly graceMs?: number
+}
+
+/** A command, besides its payload. */
+export interface ActionContext {
+  readonly action: string
+  readonly correlationId: string
+  readonly issuedBy: string
+  /** Epoch milliseconds of the server's clock, both. */
+  readonly issuedAt: number
+  readonly expiresAt: number
+  /** Aborted when the time-out has passed and the command has been answered with that. */
+  readonly signal: AbortSignal
+}
+
+/** Does what a command asks for. Its value is the answer, any JSON value; what it throws is the answer `handler_failed`. */
+export type ActionHandler<Payload = unknown> = (payload: Payload, context: ActionContext) => unknown
+
+export interface ActionOptions {
+  /** How long the handler may take, milliseconds. Default: 60,000. */
+  readonly timeoutMs?: number
+}
 
 export interface Stats {
   /** `inactive`: no-op. `refused`: the server will not have it. `ended`: shut down. */
@@ -119,6 +153,16 @@ export interface ShutdownOptions {
   readonly timeoutMs?: number
 }
 
+export interface On {
+  (action: string, handler: ActionHandler, options?: ActionOptions): () => void
+  <Payload>(
+    action: string,
+    schema: StandardSchema<Payload>,
+    handler: ActionHandler<Payload>,
+    options?: ActionOptions
+  ): () => void
+}
+
 /** A node of the tree, from inside. No method throws, blocks or waits for the network unless it returns a promise. */
 export interface TrailsNode extends AsyncDisposable {
   readonly appId: string
@@ -138,7 +182,14 @@ export interface TrailsNode extends AsyncDisposable {
   readonly error: (error: unknown, detail?: unknown, options?: ReportOptions) => Queued
   readonly createChild: (name: string, options?: ChildOptions) => Promise<Child>
   /** One handler; a later one replaces it. */
-  readonly onCancel: (handler: CancelHandler) => void
+  readonly onCancel: (handler: CancelHandler, options?: CancelOptions) => void
+  /**
+   * Answers commands of that name, one after the other, in their order; ancestors see what a node answers. With a schema
+   * (Effect Schema, Zod, Valibot … by Standard Schema) a payload that does not fit is refused before the handler sees it. One
+   * handler per action; a later one replaces it. Returns what takes it off. Set it right after `init`: what waits for this
+   * node is told as soon as it registers.
+   */
+  readonly on: On
   /** True as soon as the server knows this node; false: it refused, or the time (default: for ever) ran out. */
   readonly ready: (options?: WaitOptions) => Promise<boolean>
   readonly stats: () => Stats
@@ -168,7 +219,9 @@ export interface InitOptions {
   /** Goes on for another process that has handed its node over (`LiveNode.handOver`); needs its `seed` too. */
   readonly resume?: HandOver
   readonly onCancel?: CancelHandler
-  /** Names of actions that this node answers. */
+  /** What `onCancel` may need, milliseconds. */
+  readonly cancelGraceMs?: number
+  /** Names of actions that this node answers, besides those with a handler (`on`). */
   readonly capabilities?: ReadonlyArray<string>
   /** Server pings, milliseconds; 0 = none. Default: the server's. */
   readonly pingIntervalMs?: number

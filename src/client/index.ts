@@ -7,5 +7,6 @@ import { nodePlatform } from "./NodePlatform.ts"
  */
 export const init = makeInit(nodePlatform)
 
+export type { StandardSchema } from "./StandardSchema.ts"
 export type * from "./TrailsNode.ts"
 export type { TreeEvent, TreeEventData } from "../protocol/TreeEvent.ts"

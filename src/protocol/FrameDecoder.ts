@@ -1,6 +1,7 @@
 import { decodeBase64 } from "./Base64.ts"
 import { asTraceparent, FieldReader } from "./FieldReader.ts"
 import type {
+  CapabilitiesFrame,
   ClientFrame,
   ControlResultFrame,
   Decoded,
@@ -13,7 +14,7 @@ import type {
 } from "./Frames.ts"
 import { scanObject, type ScanFault } from "./JsonScan.ts"
 import * as Limits from "./Limits.ts"
-import { readRegister, readReRegister } from "./RegistrationDecoder.ts"
+import { readCapable, readRegister, readReRegister } from "./RegistrationDecoder.ts"
 import { parseUuid } from "./Uuid.ts"
 
 /** Why a text is no frame. `fatal`: it is not JSON at all, the socket has to close (1007). */
@@ -159,6 +160,13 @@ const readSubscribe = (reader: FieldReader): SubscribeFrame => {
   }
 }
 
+const readCapabilities = (reader: FieldReader): CapabilitiesFrame => ({
+  type: "capabilities",
+  app_id: reader.uuid("app_id"),
+  ...readIncarnation(reader, "v1"),
+  ...readCapable(reader)
+})
+
 const LEGACY_TYPES = ["register", "re_register", "message", "disconnect"]
 
 const readFrame = (text: string, type: unknown, reader: FieldReader, dialect: Dialect): ClientFrame | null => {
@@ -177,6 +185,8 @@ const readFrame = (text: string, type: unknown, reader: FieldReader, dialect: Di
       return readDeclare(reader)
     case "subscribe":
       return readSubscribe(reader)
+    case "capabilities":
+      return readCapabilities(reader)
     default:
       reader.problem =
         dialect === "legacy"

@@ -126,6 +126,15 @@ export interface SubscribeFrame {
   readonly from?: string
 }
 
+/** What the node takes has changed since it registered. */
+export interface CapabilitiesFrame {
+  readonly type: "capabilities"
+  readonly app_id: string
+  readonly incarnation?: number
+  readonly capabilities: ReadonlyArray<string>
+  readonly cancel_grace_ms?: number
+}
+
 export type ClientFrame =
   | RegisterFrame
   | ReRegisterFrame
@@ -134,6 +143,7 @@ export type ClientFrame =
   | ControlResultFrame
   | DeclareFrame
   | SubscribeFrame
+  | CapabilitiesFrame
 
 export type Dialect = "v1" | "legacy"
 

@@ -31,6 +31,8 @@ export const TRACESTATE = 2048
 /** A legacy client's key: opaque text. */
 export const LEGACY_KEY = 256
 
+/** What a node may say that its cancel hook needs, milliseconds: 7 days. */
+export const CANCEL_GRACE = 7 * 24 * 3_600_000
 /** Seconds: 7 days. */
 export const START_DEADLINE = 7 * 24 * 3600
 /** Seconds, when the envelope and the server name none. */

@@ -54,13 +54,22 @@ const readProof = (reader: FieldReader) => {
   }
 }
 
+/** What a node takes: in its registration, or later in a frame of its own. */
+export const readCapable = (reader: FieldReader) => {
+  const cancel_grace_ms = reader.optionalInteger("cancel_grace_ms", 0, Limits.CANCEL_GRACE)
+  return {
+    capabilities: reader.strings("capabilities", Limits.CAPABILITIES, Limits.NAME),
+    ...(cancel_grace_ms === undefined ? {} : { cancel_grace_ms })
+  }
+}
+
 const readRegisterV1 = (reader: FieldReader) => {
   const info = reader.optionalString("info", Limits.INFO)
   const ping_interval_ms = reader.optionalInteger("ping_interval_ms", 0)
   return {
     ...readProof(reader),
     start_day: reader.integer("start_day", Number.MIN_SAFE_INTEGER),
-    capabilities: reader.strings("capabilities", Limits.CAPABILITIES, Limits.NAME),
+    ...readCapable(reader),
     ...(info === undefined ? {} : { info }),
     ...(ping_interval_ms === undefined ? {} : { ping_interval_ms })
   }

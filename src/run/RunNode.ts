@@ -21,6 +21,8 @@ export interface RunNodeOptions {
   /** Of the command. */
   readonly executable: string
   readonly onCancel: (request: CancelRequest) => Promise<unknown>
+  /** From being asked to end to being killed, milliseconds: what `onCancel` may need. */
+  readonly graceMs: number
   readonly warn: (text: string) => void
 }
 
@@ -141,13 +143,13 @@ export class RunNode {
   }
 
   async #register(shown: ShownProcess): Promise<void> {
-    const { identity, onCancel, warn } = this.#options
+    const { graceMs, identity, onCancel, warn } = this.#options
     const [{ LiveNode, makeInit, runPlatform }, info] = await Promise.all([
       import("./runClient.ts"),
       identity.certificate((error) => this.#onFailure(error.message), this.#off.signal)
     ])
     const init = makeInit(runPlatform(shown, (reason) => this.#onFailure(reason)))
-    const node = await init({ info, seed: identity.key.seed, exitHook: false, onCancel, warn })
+    const node = await init({ info, seed: identity.key.seed, exitHook: false, onCancel, cancelGraceMs: graceMs, warn })
     if (!(node instanceof LiveNode)) {
       // An inactive one has told why.
       this.#hasTold = true

@@ -68,6 +68,7 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
     const node = new RunNode({
       identity,
       executable: command[0]!,
+      graceMs,
       warn,
       onCancel: async ({ graceMs: asked }) => {
         isCancelled = true

@@ -2,6 +2,7 @@ import { importPublicKey } from "../actors/Ed25519.ts"
 import type { LossCause } from "../actors/SessionPort.ts"
 import { type FrameProblem, isFrameProblem, peekAppId } from "../protocol/FrameDecoder.ts"
 import type {
+  CapabilitiesFrame,
   ControlResultFrame,
   Decoded,
   DeclareFrame,
@@ -39,13 +40,19 @@ export interface InboundOwner extends Registrar {
   readonly onReleased: (isEmpty: boolean) => void
 }
 
-type SessionFrame = MessageFrame | DisconnectFrame | ControlResultFrame | DeclareFrame | SubscribeFrame
+type SessionFrame =
+  | MessageFrame
+  | DisconnectFrame
+  | ControlResultFrame
+  | DeclareFrame
+  | SubscribeFrame
+  | CapabilitiesFrame
 
 const isRegistration = (decoded: Decoded): decoded is Decoded<RegistrationFrame> =>
   decoded.frame.type === "register" || decoded.frame.type === "re_register"
 
 /** What only an accepted session may send, and only for its own incarnation. */
-type AcceptedFrame = ControlResultFrame | DeclareFrame | SubscribeFrame
+type AcceptedFrame = ControlResultFrame | DeclareFrame | SubscribeFrame | CapabilitiesFrame
 
 const unfit = (session: Session, frame: AcceptedFrame): readonly [ErrorCode, string] | null => {
   if (session.incarnation === null) return ["not_registered", `${frame.type} after registered has come`]
@@ -203,7 +210,8 @@ export class Inbound {
       }
       case "control_result":
       case "declare":
-      case "subscribe": {
+      case "subscribe":
+      case "capabilities": {
         const refusal = unfit(session, frame)
         return refusal === null
           ? this.#serve(session, frame, decoded, arrival)
@@ -217,6 +225,11 @@ export class Inbound {
       case "control_result": {
         const result = decoded as Decoded<ControlResultFrame>
         const taken = this.#owner.hub.tell(frame.app_id, { _tag: "ControlResult", session, decoded: result })
+        return taken ? this.#done(arrival) : this.#block()
+      }
+      case "capabilities": {
+        const capable = decoded as Decoded<CapabilitiesFrame>
+        const taken = this.#owner.hub.tell(frame.app_id, { _tag: "Capabilities", session, decoded: capable })
         return taken ? this.#done(arrival) : this.#block()
       }
       case "declare":

@@ -17,6 +17,7 @@ import {
   isEnvelopeProblem
 } from "../../src/protocol/Envelope.ts"
 import type {
+  CapabilitiesFrame,
   ControlResultFrame,
   Decoded,
   DisconnectFrame,
@@ -105,7 +106,9 @@ const envelopeOf = (text: string) => {
   return envelope
 }
 
-const decoded = <F extends RegisterFrame | ReRegisterFrame | MessageFrame | DisconnectFrame | ControlResultFrame>(
+const decoded = <
+  F extends CapabilitiesFrame | RegisterFrame | ReRegisterFrame | MessageFrame | DisconnectFrame | ControlResultFrame
+>(
   frame: F,
   payload: string | null = null
 ): Decoded<F> => {
@@ -148,6 +151,12 @@ export class Harness extends Context.Service<
       correlationId: string,
       ack: boolean,
       result?: string
+    ) => Effect.Effect<void>
+    readonly capable: (
+      session: FakeSession,
+      appId: string,
+      names: ReadonlyArray<string>,
+      graceMs: number
     ) => Effect.Effect<void>
     readonly lose: (session: FakeSession, appId: string, cause: "peer" | "heartbeat" | "server") => Effect.Effect<void>
     readonly declare: (info: string, parentId: string | null, replaces?: string | null) => Effect.Effect<IntentAnswer>
@@ -288,6 +297,18 @@ const make = Effect.gen(function* () {
         decoded: { frame, raw, bytes: raw.length, payload: ack ? result : null }
       })
     },
+    capable: (session, appId, names, graceMs) =>
+      tell(appId, {
+        _tag: "Capabilities",
+        session,
+        decoded: decoded<CapabilitiesFrame>({
+          type: "capabilities",
+          app_id: appId,
+          incarnation: 1,
+          capabilities: names,
+          cancel_grace_ms: graceMs
+        })
+      }),
     lose: (session, appId, cause) => tell(appId, { _tag: "SocketLost", session, cause }),
     declare: Effect.fnUntraced(function* (text, parentId, replaces = null) {
       const reply = yield* Deferred.make<IntentAnswer>()

@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto"
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
+import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { NodeQueries } from "../../src/storage/NodeQueries.ts"
 import { CommandStore, type NewCommand, OPEN_COMMANDS } from "../../src/storage/CommandStore.ts"
 import { Harness, layer as harnessLayer } from "./ActorHarness.ts"
 import type { FakeSession } from "./FakeSession.ts"
@@ -38,6 +40,22 @@ const born = Effect.fnUntraced(function* () {
   const appId = randomUUID()
   const { session } = yield* harness.register({ appId })
   return { appId, harness, session }
+})
+
+const cancelOf = (appId: string): NewCascade => ({
+  id: randomUUID(),
+  appId,
+  action: "cancel",
+  payload: "null",
+  scope: "node",
+  origin: null,
+  reason: "r",
+  graceMs: 5000,
+  deadlineMs: null,
+  filter: null,
+  issuedBy: "admin",
+  idempotencyKey: null,
+  traceparent: null
 })
 
 /** A node that was told to cancel, and the id of that. */
@@ -188,6 +206,24 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           yield* harness.answer(session, appId, correlationId, true)
           expect(yield* read(appId, correlationId)).toMatchObject({ state: "expired", ack: null })
           expect((yield* harness.log(appId)).at(-1)).toMatchObject({ kind: "control", correlationId })
+        })
+      )
+    })
+
+    describe("capabilities", () => {
+      it.effect("what a node says later takes the place of what it registered with, and the log tells of it", () =>
+        Effect.gen(function* () {
+          const { appId, harness, session } = yield* born()
+          yield* harness.capable(session, appId, ["reload"], 700)
+          const row = yield* (yield* NodeQueries).app(appId)
+          expect(row?.["metadata_json"]).toMatchObject({ capabilities: ["reload"] })
+          expect((yield* harness.log(appId)).at(-1)).toMatchObject({
+            kind: "control",
+            data: { capabilities: ["reload"] }
+          })
+          const operation = yield* (yield* CascadeStore).begin(cancelOf(appId))
+          const [node] = yield* (yield* CascadeStore).nodes(operation!.id, null, null, 10)
+          expect(node).toMatchObject({ graceMs: 700 })
         })
       )
     })
