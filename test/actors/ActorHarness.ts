@@ -1,21 +1,15 @@
-import { createHash, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import { Context, Deferred, Effect, Layer } from "effect"
 import { ActorSystem } from "../../src/actors/ActorSystem.ts"
 import { Bus } from "../../src/actors/Bus.ts"
-import { importSeed, nodeEd25519 } from "../../src/actors/Ed25519.ts"
+import { importSeed } from "../../src/actors/Ed25519.ts"
 import { defaultActorOptions, type LocalActorSystemOptions } from "../../src/actors/LocalActorSystem.ts"
 import type { Admission, IntentAnswer } from "../../src/actors/NodeMessage.ts"
 import * as ReplicaActors from "../../src/actors/ReplicaActors.ts"
 import { ServerKey } from "../../src/actors/ServerKey.ts"
 import { entry, writeOf } from "../../src/actors/node/commit.ts"
 import { StorageActor } from "../../src/actors/StorageActor.ts"
-import {
-  decodeEnvelope,
-  encodeEnvelope,
-  encodeInfo,
-  type EnvelopeFields,
-  isEnvelopeProblem
-} from "../../src/protocol/Envelope.ts"
+import { decodeEnvelope, isEnvelopeProblem } from "../../src/protocol/Envelope.ts"
 import type {
   CapabilitiesFrame,
   ControlResultFrame,
@@ -28,8 +22,6 @@ import type {
   ReRegisterFrame
 } from "../../src/protocol/Frames.ts"
 import { encodeFrame } from "../../src/protocol/FrameEncoder.ts"
-import { formatKey } from "../../src/protocol/Keys.ts"
-import { issueTicket } from "../../src/protocol/Ticket.ts"
 import { Settings, type SettingsShape } from "../../src/Settings.ts"
 import { NodeQueries } from "../../src/storage/NodeQueries.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
@@ -41,14 +33,9 @@ import { ReplicaLease } from "../../src/supervision/ReplicaLease.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { startSupervisor } from "../../src/supervision/Supervisor.ts"
 import { FakeSession } from "./FakeSession.ts"
+import { keypair, SERVER } from "./certificates.ts"
 
-/** A keypair from a name: the same in each run. */
-export const keypair = (name: string) => {
-  const seed = createHash("sha256").update(name).digest()
-  return { seed, key: formatKey(nodeEd25519.publicKey(seed)) }
-}
-
-export const SERVER = keypair("server")
+export { childInfo, keypair, SERVER } from "./certificates.ts"
 
 export const settings = (patch: Partial<SettingsShape> = {}): SettingsShape => ({
   databaseUrl: null,
@@ -73,32 +60,6 @@ export const settings = (patch: Partial<SettingsShape> = {}): SettingsShape => (
   loopback: true,
   ...patch
 })
-
-const info = (fields: EnvelopeFields, issuer: { readonly seed: Uint8Array } | null): string => {
-  const json = encodeEnvelope(fields)
-  return encodeInfo(issuer === null ? json : issueTicket(json, issuer.seed, nodeEd25519))
-}
-
-/** TRAILS_INFO of a child, ticketed by `issuer` unless null. */
-export const childInfo = (
-  appId: string,
-  parentId: string | null,
-  issuer: { readonly seed: Uint8Array } | null,
-  patch: Partial<EnvelopeFields> = {}
-): string =>
-  info(
-    {
-      appId,
-      parentId,
-      appName: "child",
-      serverEp: "ws://127.0.0.1:8443/ws",
-      serverPubKey: SERVER.key,
-      secLevel: "signed",
-      scheduledAt: Date.now(),
-      ...patch
-    },
-    issuer
-  )
 
 const envelopeOf = (text: string) => {
   const envelope = decodeEnvelope(text)

@@ -41,7 +41,13 @@ const infoOf = (answer: AgentAnswer): string | null => {
 }
 
 const deskOf = (identity: RunIdentity): AgentDesk => {
-  const node = new RunNode({ identity, executable: "sh", onCancel: () => Promise.resolve(null), warn: () => {} })
+  const node = new RunNode({
+    identity,
+    executable: "sh",
+    graceMs: 1000,
+    onCancel: () => Promise.resolve(null),
+    warn: () => {}
+  })
   return new AgentDesk(identity, node, "sh")
 }
 
