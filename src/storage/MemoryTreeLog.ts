@@ -7,7 +7,7 @@ type Tables = MemoryTables["Service"]
 
 const rowOf = (tables: Tables, { bytes: _bytes, payload: _payload, ...row }: LogRow): TreeLogRow | null => {
   const node = tables.nodes.get(row.appId)?.row
-  if (node === undefined || node.parentId === null || row.kind === "refused") return null
+  if (node === undefined || row.kind === "refused") return null
   const { appName, namespace, parentId, path, rootId } = node
   return { ...row, parentId, rootId, path, appName, namespace }
 }
@@ -25,6 +25,16 @@ export const layer: Layer.Layer<TreeLog, never, MemoryTables> = Layer.effect(
           const rows = rowsAfter(t, after).filter(({ parentId, path }) =>
             scope === "children" ? parentId === ancestor : path.slice(0, -1).includes(ancestor)
           )
+          return { rows: rows.slice(0, limit), more: rows.length >= limit }
+        }),
+      own: (appId, n, limit) =>
+        step(tables, (t) => {
+          const rows = rowsAfter(t, 0).filter((row) => row.appId === appId && row.n > n)
+          return { rows: rows.slice(0, limit), more: rows.length >= limit }
+        }),
+      all: (after, limit) =>
+        step(tables, (t) => {
+          const rows = rowsAfter(t, after)
           return { rows: rows.slice(0, limit), more: rows.length >= limit }
         }),
       head: step(tables, (t) => ({ newest: t.log.length, drawn: t.log.length })),

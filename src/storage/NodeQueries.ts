@@ -45,6 +45,8 @@ export class NodeQueries extends Context.Service<
     /** By the node's counter n. Bounded in bytes too: fewer than `limit` rows do not mean the end; none do. */
     readonly log: (appId: string, afterN: number, limit: number) => Effect.Effect<ReadonlyArray<LogRow>, StoreError>
     readonly crashes: (page: Page) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+    /** Living nodes with an ancestor that has ended: rows of `apps` with the nearest of those as `ended_ancestor`. */
+    readonly orphans: (page: Page) => Effect.Effect<ReadonlyArray<Row>, StoreError>
     readonly birth: (appId: string) => Effect.Effect<StoredBirth | null, StoreError>
   }
 >()("trails/storage/NodeQueries") {}

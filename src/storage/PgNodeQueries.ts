@@ -3,7 +3,7 @@ import { Database } from "./Database.ts"
 import type { LogRow } from "./LogRow.ts"
 import { NodeQueries, type Page, type StoredBirth } from "./NodeQueries.ts"
 import { pgText } from "./PgText.ts"
-import { birthOfApp, childApps, listApps, listCrashes, newestRoots, oneApp } from "./sql/apps.ts"
+import { birthOfApp, childApps, listApps, listCrashes, newestRoots, oneApp, orphans } from "./sql/apps.ts"
 import { nodeLog } from "./sql/readLog.ts"
 
 const LARGEST_PAGE = 1000
@@ -45,6 +45,7 @@ export const layer: Layer.Layer<NodeQueries, never, Database> = Layer.effect(
           database.query(nodeLog, [appId, afterN, limitOf(limit)]),
           (rows) => rows as ReadonlyArray<unknown> as ReadonlyArray<LogRow>
         ),
+      orphans: (page) => database.query(orphans, [page.after, limitOf(page.limit)]),
       crashes: (page) => database.query(listCrashes, [page.after, limitOf(page.limit)]),
       birth: (appId) =>
         Effect.map(

@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
-import { Database } from "./Database.ts"
-import { followChildren, followSubtree } from "./sql/followTree.ts"
+import { Database, type Statement } from "./Database.ts"
+import { followAll, followChildren, followOwn, followSubtree } from "./sql/followTree.ts"
 import { logHead } from "./sql/logHead.ts"
 import { stirred } from "./sql/stirred.ts"
 import { type LogHead, TreeLog, type TreeLogRow } from "./TreeLog.ts"
@@ -12,15 +12,16 @@ export const layer: Layer.Layer<TreeLog, never, Database> = Layer.effect(
   TreeLog,
   Effect.gen(function* () {
     const database = yield* Database
+    const page = (statement: Statement, appId: string | null, after: number, limit: number) =>
+      Effect.map(database.query(statement, [appId, after, limit]), (found) => {
+        const rows = found as ReadonlyArray<unknown> as ReadonlyArray<Found>
+        return { rows, more: rows[0]?.more ?? false }
+      })
     return {
       follow: (ancestor, scope, after, limit) =>
-        Effect.map(
-          database.query(scope === "children" ? followChildren : followSubtree, [ancestor, after, limit]),
-          (found) => {
-            const rows = found as ReadonlyArray<unknown> as ReadonlyArray<Found>
-            return { rows, more: rows[0]?.more ?? false }
-          }
-        ),
+        page(scope === "children" ? followChildren : followSubtree, ancestor, after, limit),
+      own: (appId, n, limit) => page(followOwn, appId, n, limit),
+      all: (after, limit) => page(followAll, null, after, limit),
       head: Effect.map(database.query(logHead, []), (rows) => rows[0] as unknown as LogHead),
       stirred: (ancestors, after, upTo) =>
         Effect.map(

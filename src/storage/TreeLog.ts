@@ -6,7 +6,8 @@ export type TreeScope = "children" | "subtree"
 
 /** A log row with its node's place at that time. The payload is in the frame. */
 export interface TreeLogRow extends Omit<LogRow, "payload" | "bytes" | "traceparent"> {
-  readonly parentId: string
+  /** null: of a root. */
+  readonly parentId: string | null
   readonly rootId: string
   /** Root first, the node itself last. */
   readonly path: ReadonlyArray<string>
@@ -44,6 +45,10 @@ export class TreeLog extends Context.Service<
       after: number,
       limit: number
     ) => Effect.Effect<TreeLogPage, StoreError>
+    /** A node's own rows behind its n. */
+    readonly own: (appId: string, n: number, limit: number) => Effect.Effect<TreeLogPage, StoreError>
+    /** Of all nodes. */
+    readonly all: (after: number, limit: number) => Effect.Effect<TreeLogPage, StoreError>
     readonly head: Effect.Effect<LogHead, StoreError>
     /**
      * The last ids of rows with after < id <= upTo below these nodes, by node; without those that have none. Its cost is

@@ -9,6 +9,7 @@ import type { CommandStore } from "../storage/CommandStore.ts"
 import type { KeyDirectory } from "../storage/KeyDirectory.ts"
 import type { NodeQueries } from "../storage/NodeQueries.ts"
 import { StoreError } from "../storage/StoreError.ts"
+import type { TreeLog } from "../storage/TreeLog.ts"
 import type { TreeQueries } from "../storage/TreeQueries.ts"
 import type { Telemetry } from "../Telemetry.ts"
 import type { AdminKey } from "./AdminKey.ts"
@@ -18,6 +19,7 @@ import { appRoutes } from "./rest/AppRoutes.ts"
 import { cascadeRoutes } from "./rest/CascadeRoutes.ts"
 import { childRoutes } from "./rest/ChildRoutes.ts"
 import { controlRoutes } from "./rest/ControlRoutes.ts"
+import { eventRoutes } from "./rest/EventRoutes.ts"
 import { healthRoutes, type Readiness } from "./rest/HealthRoutes.ts"
 import { badRequest, Problem, storeProblem } from "./rest/Problem.ts"
 import { parseJson, readBody } from "./rest/RequestBody.ts"
@@ -46,6 +48,7 @@ type Requirements =
   | ServerKey
   | Settings
   | Telemetry
+  | TreeLog
   | TreeQueries
   | Waiters
 
@@ -66,6 +69,7 @@ export const makeRestHandler: (
     ...(yield* treeRoutes),
     ...(yield* rootRoutes(options.newId)),
     ...(yield* childRoutes),
+    ...(yield* eventRoutes(authority)),
     ...(yield* controlRoutes(options.newId, authority)),
     ...(yield* cascadeRoutes(options.newId, authority))
   ]

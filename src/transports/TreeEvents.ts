@@ -15,7 +15,8 @@ export interface EventLimits {
   readonly restUrl: string
 }
 
-const eventOf = (row: TreeLogRow): TreeEvent => ({
+/** A row as a CloudEvent, its frame with it. */
+export const eventOf = (row: TreeLogRow): TreeEvent => ({
   specversion: "1.0",
   id: treeEventId(row.appId, row.n),
   source: `urn:uuid:${row.rootId}`,

@@ -46,7 +46,7 @@ export const signingKey = (): HttpSigningKey & { readonly secret: KeyObject } =>
 export type Call =
   | readonly ["apps", AppFilter, Page]
   | readonly ["children" | "log", string, unknown]
-  | readonly ["crashes", Page]
+  | readonly ["crashes" | "orphans", Page]
 
 const gone = new StoreError({ reason: "Unavailable", operation: "read", message: "gone" })
 
@@ -170,6 +170,7 @@ export class Backstage {
       apps: (filter, page) => this.#rows(["apps", filter, page], page.limit),
       app: (appId) => this.#stored(() => this.rows.find((row) => row["app_id"] === appId) ?? null),
       children: (appId, page) => this.#rows(["children", appId, page], page.limit),
+      orphans: (page) => this.#rows(["orphans", page], page.limit),
       crashes: (page) => this.#rows(["crashes", page], page.limit),
       birth: (appId) => this.#stored(() => this.births.get(appId) ?? null),
       log: (appId, afterN, limit) =>

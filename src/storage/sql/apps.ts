@@ -1,4 +1,5 @@
 import type { Statement } from "../Database.ts"
+import { ENDED_STATES } from "./endedStates.ts"
 
 /**
  * $1 status, $2 namespace, $3 parent, $4 roots only, $5 name: null = any. $6 id to start after, $7 limit; $8, $9: least
@@ -69,4 +70,36 @@ select d.envelope, s.status
 from public.node_status s
 join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day
 where s.app_id = $1::uuid`
+}
+
+/**
+ * $1 id to start after, $2 limit. Nodes that live although an ancestor has ended, with the nearest of those: found among the
+ * living alone, by the partial indexes of those.
+ */
+export const orphans: Statement = {
+  name: "apps.orphans",
+  text: `
+with living as materialized (
+  select s.app_id from public.node_status s where s.owner is not null and s.status in ('connected', 'running')
+  union all
+  select s.app_id from public.node_status s where s.state_deadline_at is not null and s.status = 'reconnecting'
+), found as materialized (
+  select l.app_id, e.ancestor
+  from living l
+  join public.node_tree t on t.app_id = any (array[l.app_id])
+  cross join lateral (
+    select jsonb_build_object('app_id', s.app_id, 'app_name', d.app_name, 'status', s.status, 'ended_at', s.ended_at)
+      as ancestor
+    from unnest(t.path) with ordinality as p(id, depth)
+    join public.node_status s on s.app_id = any (array[p.id])
+    join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day
+    where p.id <> t.app_id and s.status in (${ENDED_STATES})
+    order by p.depth desc limit 1
+  ) e
+  where $1::uuid is null or l.app_id > $1::uuid
+  order by l.app_id limit $2::int4
+)
+select a.*, f.ancestor as ended_ancestor
+from found f join public.apps a on a.app_id = f.app_id
+order by a.app_id`
 }

@@ -158,6 +158,14 @@ export const appRoutes: Effect.Effect<ReadonlyArray<Route>, never, NodeQueries |
       })
     ),
     get(
+      "/api/v1/orphans",
+      ["limit", "after"],
+      Effect.fnUntraced(function* (request) {
+        const { limit, after } = yield* readPage(request, uuidCursor)
+        return page(yield* queries.orphans({ limit: limit + 1, after }), limit, "app_id")
+      })
+    ),
+    get(
       "/api/v1/crashes",
       ["limit", "after"],
       Effect.fnUntraced(function* (request) {
