@@ -47,9 +47,13 @@ export class Api {
     return await this.#call(url, call, null)
   }
 
-  /** The same for a call that changes something; `body` is sent as JSON. It may be repeated: so must its meaning be. */
-  async post(path: string, body: object, call: ApiCall = {}): Promise<ApiAnswer> {
-    return await this.#call(new URL(`${this.place.url}/api/v1/${path}`), call, JSON.stringify(body))
+  /**
+   * The same for a call that changes something; `body` is sent as JSON, a text of it as it is, null for none. It may be
+   * repeated: so must its meaning be.
+   */
+  async post(path: string, body: object | string | null, call: ApiCall = {}): Promise<ApiAnswer> {
+    const text = body === null ? "" : typeof body === "string" ? body : JSON.stringify(body)
+    return await this.#call(new URL(`${this.place.url}/api/v1/${path}`), call, text)
   }
 
   async #call(url: URL, call: ApiCall, body: string | null): Promise<ApiAnswer> {
@@ -67,11 +71,11 @@ export class Api {
   async #ask(url: URL, call: ApiCall, body: string | null): Promise<HttpAnswer> {
     const method = body === null ? "GET" : "POST"
     const signed = this.#signs ? this.signer()?.headers(method, url, body ?? "") : undefined
-    const typed = body === null ? undefined : { "content-type": "application/json" }
+    const typed = body === null || body === "" ? undefined : { "content-type": "application/json" }
     try {
       return await httpCall(url, {
         method,
-        ...(body === null ? {} : { body }),
+        ...(body === null || body === "" ? {} : { body }),
         headers: { accept: "application/json", ...typed, ...signed },
         timeoutMs: call.timeoutMs ?? REQUEST_MS,
         signal: call.signal

@@ -3,14 +3,17 @@ import { Command, CommanderError } from "commander"
 import { EXIT } from "./CliError.ts"
 import { reportCommands } from "./commands/report.ts"
 import { runCommand } from "./commands/run.ts"
+import { cancelCommands } from "./commands/cancel.ts"
 import { childrenCommand } from "./commands/children.ts"
 import { contextCommand } from "./commands/context.ts"
 import { doctorCommand } from "./commands/doctor.ts"
 import { logCommand } from "./commands/log.ts"
+import { sendCommands } from "./commands/send.ts"
 import { statusCommand } from "./commands/status.ts"
 import { subjectCommand } from "./commands/subject.ts"
 import { treeCommand } from "./commands/tree.ts"
 import { waitCommand } from "./commands/wait.ts"
+import { watchCommands } from "./commands/watch.ts"
 import { whoamiCommand } from "./commands/whoami.ts"
 import { explain } from "./explain.ts"
 import { printable } from "./Printable.ts"
@@ -48,6 +51,9 @@ export const makeProgram = (): Command => {
   waitCommand(program)
   childrenCommand(program)
   logCommand(program)
+  watchCommands(program)
+  sendCommands(program)
+  cancelCommands(program)
   subjectCommand(program)
   whoamiCommand(program)
   doctorCommand(program)

@@ -1,0 +1,90 @@
+import { randomUUID } from "node:crypto"
+import { createInterface } from "node:readline/promises"
+import { Api } from "./Api.ts"
+import { readCascade } from "./CascadeAnswer.ts"
+import { showPlan, watchCascade } from "./CascadeView.ts"
+import { usageError } from "./CliError.ts"
+import type { CommonOptions } from "./CommonOptions.ts"
+import { inOneLine } from "./JsonSlice.ts"
+import { resolveNodeId } from "./NodeId.ts"
+import { notice, printText, writeJsonText } from "./Output.ts"
+import { readPayload, readTags, readTime } from "./OptionValues.ts"
+import { findServer } from "./ServerPlace.ts"
+
+export interface CancelOptions extends CommonOptions {
+  readonly cascade?: boolean
+  readonly dryRun?: boolean
+  readonly filter?: ReadonlyArray<string>
+  readonly reason?: string
+  readonly grace?: string
+  readonly deadline?: string
+  readonly detach?: boolean
+  readonly yes?: boolean
+  readonly action?: string
+  readonly payload?: string
+}
+
+/** So many nodes are not asked to do anything by a slip of the fingers. */
+const MANY = 50
+const HOUR_MS = 3_600_000
+
+const isYes = async (question: string): Promise<boolean> => {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(?:es)?$/i.test((await terminal.question(question)).trim())
+  } finally {
+    terminal.close()
+  }
+}
+
+const bodyOf = async (options: CancelOptions): Promise<(more: object) => string> => {
+  const graceMs = readTime(options.grace, "--grace", HOUR_MS)
+  const deadlineMs = readTime(options.deadline, "--deadline", 24 * HOUR_MS)
+  const filter = readTags(options.filter)
+  if (options.payload !== undefined && options.action === undefined)
+    throw usageError("--payload goes with --action.", "A cancel has --reason and --grace.")
+  const payload = options.action === undefined ? null : await readPayload(options.payload)
+  const members = {
+    ...(options.reason === undefined ? {} : { reason: options.reason }),
+    ...(graceMs === null ? {} : { graceMs }),
+    ...(deadlineMs === null ? {} : { deadlineMs }),
+    ...(filter === null ? {} : { filter }),
+    ...(options.action === undefined ? {} : { action: options.action })
+  }
+  return (more) => {
+    const text = JSON.stringify({ ...members, ...more })
+    return payload === null ? text : `${text.slice(0, -1)},"payload":${payload}}`
+  }
+}
+
+/** Begins an operation and stays with it to its end. */
+export const cancelNode = async (id: string, options: CancelOptions): Promise<void> => {
+  if (options.filter !== undefined && options.cascade !== true)
+    throw usageError("--filter goes with --cascade.", "Without it the node alone is cancelled, whatever its tags are.")
+  const body = await bodyOf(options)
+  const api = new Api(findServer(options.server))
+  const appId = await resolveNodeId(api, id)
+  const path = `apps/${appId}/cancel${options.cascade === true ? "?cascade=true" : ""}`
+  const isAsking = options.yes !== true && process.stdin.isTTY && process.stderr.isTTY
+  if (options.dryRun === true || (isAsking && options.cascade === true)) {
+    const plan = readCascade(api, await api.post(path, body({ dryRun: true })))
+    if (options.dryRun === true) return showPlan(plan, options)
+    if (plan.pending > MANY) {
+      showPlan(plan, {})
+      if (!(await isYes("Go on? [y/N] "))) return notice("Nothing was done.")
+    }
+  }
+  // The same operation if the first answer gets lost, and no other.
+  const begun = readCascade(api, await api.post(path, body({ idempotencyKey: `cli:${randomUUID()}` })))
+  if (options.detach !== true) return await watchCascade(api, begun.id ?? "", options)
+  if (options.json === true) writeJsonText(inOneLine(begun.text))
+  else printText(begun.id ?? "")
+}
+
+/** An operation that somebody has begun; with --retry those are asked again who could not be told, or have refused. */
+export const showCascade = async (id: string, options: CommonOptions & { readonly retry?: boolean }): Promise<void> => {
+  const api = new Api(findServer(options.server))
+  const path = `cascades/${encodeURIComponent(id)}`
+  const cascade = readCascade(api, await (options.retry === true ? api.post(`${path}/retry`, null) : api.get(path)))
+  await watchCascade(api, cascade.id ?? "", options)
+}

@@ -1,0 +1,176 @@
+import { setTimeout as delay } from "node:timers/promises"
+import { Answered } from "./Answered.ts"
+import type { Api } from "./Api.ts"
+import {
+  BAD_OUTCOMES,
+  type CascadeAnswer,
+  endedWell,
+  outcomesText,
+  readCascade,
+  throughOf,
+  tookText
+} from "./CascadeAnswer.ts"
+import { EXIT } from "./CliError.ts"
+import type { CommonOptions } from "./CommonOptions.ts"
+import { onInterrupt } from "./Interrupt.ts"
+import { inOneLine } from "./JsonSlice.ts"
+import { LiveScreen } from "./LiveScreen.ts"
+import { LongPoll } from "./LongPoll.ts"
+import { shortId } from "./NodeId.ts"
+import { notice, printText, writeJsonText } from "./Output.ts"
+import { paintFor } from "./Paint.ts"
+import { printableLine } from "./Printable.ts"
+import { cutToWidth } from "./TextWidth.ts"
+
+/** Nodes that are named: of each bad outcome, and of those that are being asked. */
+const NAMED = 20
+const ASKED = 8
+const LOOK_MS = 300
+const BAR = 24
+
+const titleOf = (cascade: CascadeAnswer): string => {
+  const { action, appId, appName, isWhole, levels, total } = cascade
+  const what = isWhole ? `and all below it: ${total} nodes, ${levels} levels` : "alone"
+  return `${printableLine(action)} ${shortId(appId)} ${printableLine(appName)} ${what}`
+}
+
+const bar = (cascade: CascadeAnswer): string => {
+  const full = cascade.total === 0 ? BAR : Math.round((throughOf(cascade) / cascade.total) * BAR)
+  return "█".repeat(full) + "░".repeat(BAR - full)
+}
+
+const progressOf = (cascade: CascadeAnswer): string => {
+  const { level, levels, total } = cascade
+  const at = level === null ? "" : `level ${levels - level} of ${levels}  `
+  const outcomes = outcomesText(cascade)
+  return `${at}${throughOf(cascade)} of ${total} through${outcomes === "" ? "" : `: ${outcomes}`}  ${tookText(cascade)}`
+}
+
+interface Named {
+  readonly name: string
+  readonly outcome: string | null
+  readonly state: string
+}
+
+const namesOf = async (
+  api: Api,
+  id: string,
+  query: Readonly<Record<string, string>>,
+  signal?: AbortSignal
+): Promise<ReadonlyArray<Named>> => {
+  const answer = await api.get(`cascades/${id}/nodes`, query, signal === undefined ? {} : { signal })
+  return Answered.of(api, answer)
+    .items()
+    .map((node) => ({
+      name: `${shortId(node.id("app_id"))} ${printableLine(node.text("app_name"))}`,
+      outcome: node.optionalText("outcome"),
+      state: node.text("state")
+    }))
+}
+
+/** What came out, with the names of those with whom it went badly. */
+const report = async (api: Api, cascade: CascadeAnswer): Promise<void> => {
+  printText(`${titleOf(cascade)}: ${outcomesText(cascade) || "nobody to be asked"} in ${tookText(cascade)}`)
+  for (const outcome of BAD_OUTCOMES) {
+    const count = cascade.outcomes[outcome]
+    if (count === 0 || cascade.id === null) continue
+    const names = await namesOf(api, cascade.id, { outcome, limit: String(NAMED) })
+    for (const { name } of names) printText(`  ${outcome.padEnd(11)}  ${name}`)
+    if (count > names.length) printText(`  ${outcome.padEnd(11)}  … ${count - names.length} more`)
+  }
+}
+
+/** Calls `changed` whenever it looks, until the operation is through or was called off. */
+const follow = async (
+  poll: LongPoll,
+  id: string,
+  changed: (cascade: CascadeAnswer) => void,
+  signal: AbortSignal
+): Promise<CascadeAnswer | null> => {
+  for (;;) {
+    const answer = await poll.once(`cascades/${id}`, {}, signal)
+    if (answer === null) return null
+    const cascade = readCascade(poll.api, answer)
+    changed(cascade)
+    if (cascade.isDone) return cascade
+    await delay(LOOK_MS, null, { signal }).catch(() => null)
+    if (signal.aborted) return null
+  }
+}
+
+/** Drawn in place: how far it is, and some of those that are being waited for. */
+const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Promise<CascadeAnswer | null> => {
+  let latest: CascadeAnswer | null = null
+  let asked: ReadonlyArray<Named> = []
+  let note = ""
+  const paint = paintFor(process.stdout)
+  const draw = (): void => {
+    if (latest === null) return
+    const waiting = latest.isDone ? [] : asked.map(({ name }) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
+    const lines = [
+      cutToWidth(titleOf(latest), screen.width),
+      cutToWidth(`${bar(latest)}  ${progressOf(latest)}`, screen.width)
+    ]
+    screen.draw([...lines, ...waiting, ...(note === "" ? [] : [cutToWidth(note, screen.width)])])
+  }
+  const screen = new LiveScreen(process.stdout, draw)
+  const look = async (): Promise<void> => {
+    const names = await namesOf(api, id, { limit: "100" }, signal).catch(() => [])
+    asked = names.filter(({ state }) => state === "asked").slice(0, ASKED)
+  }
+  try {
+    const poll = new LongPoll(api, (text) => {
+      note = text
+      draw()
+    })
+    return await follow(
+      poll,
+      id,
+      (cascade) => {
+        latest = cascade
+        draw()
+        if (!cascade.isDone) void look()
+      },
+      signal
+    )
+  } finally {
+    screen.stop()
+  }
+}
+
+/** One line whenever the level or the outcomes have changed. */
+const followInLines = async (api: Api, id: string, signal: AbortSignal): Promise<CascadeAnswer | null> => {
+  let last = ""
+  return await follow(
+    new LongPoll(api, notice),
+    id,
+    (cascade) => {
+      const state = `${cascade.level} ${outcomesText(cascade)}`
+      if (state === last || cascade.isDone) return
+      last = state
+      notice(progressOf(cascade))
+    },
+    signal
+  )
+}
+
+/** The plan of an operation that nobody has begun. */
+export const showPlan = (plan: CascadeAnswer, options: CommonOptions): void => {
+  if (options.json === true) return writeJsonText(inOneLine(plan.text))
+  const { graceMs, outcomes, pending } = plan
+  printText(`${titleOf(plan)}`)
+  printText(`  ${pending} to be asked, at most ${graceMs / 1000} s each; ${outcomes.already_terminal} ended before`)
+}
+
+/** An operation to its end, and what came out. Whoever interrupts it leaves it going on. */
+export const watchCascade = async (api: Api, id: string, options: CommonOptions): Promise<void> => {
+  const ending = new AbortController()
+  const done = onInterrupt(() => ending.abort())
+  const isLive = process.stdout.isTTY && options.json !== true
+  const cascade = await (isLive ? followOnTerminal : followInLines)(api, id, ending.signal)
+  done()
+  if (cascade === null) return notice(`trails: it goes on. trails cascade ${id} shows how far it is.`)
+  if (options.json === true) writeJsonText(inOneLine(cascade.text))
+  else await report(api, cascade)
+  process.exitCode ??= endedWell(cascade) ? EXIT.ok : EXIT.failed
+}
