@@ -72,7 +72,6 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
   Effect.gen(function* () {
     const database = yield* Database
 
-    /** Level by level, in batches: a level of 10,000 is not one statement that everybody waits for. */
     const release = Effect.fnUntraced(function* (id: string) {
       const asked: Array<Touched> = []
       for (;;) {

@@ -73,7 +73,8 @@ const IDENTITIES = `, bound as (
 
 /**
  * Of commands: that they were told to the node's session, or how they were answered. The first outcome stands: what has
- * been answered or has expired is left as it is. And what the present incarnation takes from now on.
+ * been answered or has expired is left as it is. And what the present incarnation takes from now on. `coalesce`: no partial
+ * index of open commands fits, so that a plan from a time when there were none does not walk through all of them.
  */
 const CONTROL = `, marked as (
   update public.control_queue c set
@@ -88,8 +89,8 @@ const CONTROL = `, marked as (
     error = m.error
   from node cross join lateral jsonb_to_recordset(node.commands) as m(
     correlation_id uuid, told boolean, ack boolean, result text, error text)
-  where c.correlation_id = any (array[m.correlation_id]) and c.app_id = node.app_id and c.answered_at is null
-    and (m.told or c.expires_at > now())
+  where c.correlation_id = any (array[m.correlation_id]) and c.app_id = node.app_id
+    and coalesce(c.answered_at, 'infinity') = 'infinity' and (m.told or c.expires_at > now())
 ), capable as (
   update public.node_incarnations i set capabilities = a.capabilities, cancel_grace_ms = a.cancel_grace_ms
   from node cross join lateral jsonb_to_record(node.capable) as a(capabilities jsonb, cancel_grace_ms int4)

@@ -2,13 +2,21 @@ import type { Statement } from "../../Database.ts"
 import { FINAL_STATES } from "../finalStates.ts"
 import { LOG_TURN } from "../locks.ts"
 
-/** Nodes that one statement ends or asks. */
-export const CASCADE_BATCH = 1000
+/** Nodes that one statement asks, and the most that wait to be told: a level of 10,000 must not stand in its own way. */
+export const CASCADE_BATCH = 500
+/** Nodes that one statement ends: it holds their rows until it is through. */
+const FORCED = 100
 
 /** A command of a cancel is good beyond its grace: who comes back after an outage is told. */
 const CANCEL_TTL = `interval '1 hour'`
 
 const ms = (value: string): string => `(${value}) * interval '1 millisecond'`
+
+/**
+ * Of a node that is probed by its key: written so that the index of what is open does not fit, through whose whole level a
+ * plan from a time when there was nothing would go for each node.
+ */
+const IS = (state: "asked" | "pending"): string => `coalesce(n.state, '') = '${state}'`
 
 /** $1 operation. The deepest level that is not through: all below it are, and nothing at a higher one has been asked. */
 const LEVEL = `
@@ -27,12 +35,16 @@ with k as materialized (
     on n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'asked'
 )`
 
+/** How long a replica may take to tell a node that it holds, milliseconds. */
+const TELLING = 10_000
+
 /**
- * When the patience with a node is over. Its grace starts when it is told; who can't be told has it from the beginning of
- * its level. Who is told late takes nothing from the levels above: together they stay within levels × grace and 10 s.
+ * When the patience with a node is over. Its grace starts when it is told; who can't be told, having no session, has it from
+ * the moment at which he was to be asked. Who is told late takes nothing from the levels above, so that together they stay
+ * within levels × grace and 10 s.
  */
 const DUE = `greatest(
-    a.asked_at + ${ms("a.patience_ms")},
+    a.asked_at + ${ms(`a.patience_ms + case when c.delivered_at is null and s.session is not null then ${TELLING} else 0 end`)},
     case when c.delivered_at is not null then least(
       c.delivered_at + ${ms("a.patience_ms")},
       a.started_at + ${ms("(a.levels - a.depth) * (a.grace_ms + a.margin_ms) + 1000")}) end)`
@@ -54,7 +66,7 @@ export const resolveCascade: Statement = {
 )
 update public.cascade_nodes n set state = 'resolved', outcome = t.outcome, resolved_at = now()
 from through t
-where n.operation = $1::uuid and n.app_id = any (array[t.app_id]) and n.state = 'asked'`
+where n.operation = $1::uuid and n.app_id = any (array[t.app_id]) and ${IS("asked")}`
 }
 
 /**
@@ -69,7 +81,7 @@ export const forceCascade: Statement = {
   join public.node_status s on s.app_id = any (array[a.app_id])
   left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
   where a.action = 'cancel' and s.status not in (${FINAL_STATES}) and (c.ack is false or ${DUE} <= now())
-  order by a.app_id limit ${CASCADE_BATCH}
+  order by a.app_id limit ${FORCED}
 ), moved as (
   update public.node_status s set
     status = 'cancelled', before = null, owner = null, session = null, epoch = s.epoch + 1, n = s.n + 1,
@@ -101,23 +113,31 @@ export const giveUpCascade: Statement = {
   name: "cascade.give_up",
   text: `${LEVEL}, due as materialized (
   select a.app_id
-  from asked a left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
+  from asked a
+  join public.node_status s on s.app_id = any (array[a.app_id])
+  left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
   where a.action <> 'cancel' and c.ack is null and ${DUE} <= now()
 )
 update public.cascade_nodes n set state = 'resolved', outcome = 'unreachable', resolved_at = now()
 from due
-where n.operation = $1::uuid and n.app_id = any (array[due.app_id]) and n.state = 'asked'`
+where n.operation = $1::uuid and n.app_id = any (array[due.app_id]) and ${IS("asked")}`
 }
 
-/** The next nodes of the level: into the queue, unless they have ended meanwhile. */
+/** The next nodes of the level, as many as can be told soon: into the queue, unless they have ended meanwhile. */
 export const releaseCascade: Statement = {
   name: "cascade.release",
-  text: `${LEVEL}, next as materialized (
+  text: `${LEVEL}, room as materialized (
+  select greatest(0, ${CASCADE_BATCH} - count(*)) as room
+  from asked a
+  join public.node_status s on s.app_id = any (array[a.app_id])
+  join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
+  where c.delivered_at is null and s.session is not null
+), next as materialized (
   select n.app_id, s.owner, s.status in (${FINAL_STATES}) as ended
   from k cross join level cross join lateral (
     select n.app_id from public.cascade_nodes n
     where n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'pending'
-    order by n.app_id limit ${CASCADE_BATCH}
+    order by n.app_id limit (select room from room)
   ) n
   join public.node_status s on s.app_id = any (array[n.app_id])
 ), released as (
@@ -128,7 +148,7 @@ export const releaseCascade: Statement = {
     asked_at = case when not next.ended then now() end,
     correlation_id = case when not next.ended then gen_random_uuid() end
   from next
-  where n.operation = $1::uuid and n.app_id = any (array[next.app_id]) and n.state = 'pending'
+  where n.operation = $1::uuid and n.app_id = any (array[next.app_id]) and ${IS("pending")}
   returning n.app_id, n.correlation_id, n.grace_ms, next.owner
 ), queued as (
   insert into public.control_queue (

@@ -1,0 +1,86 @@
+import { afterAll, expect, it } from "vitest"
+import { Database } from "../../src/storage/Database.ts"
+import { appendControl } from "../../src/storage/sql/append.ts"
+import { forceCascade, giveUpCascade, releaseCascade, resolveCascade } from "../../src/storage/sql/cascade/advance.ts"
+import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
+import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
+import { expireCommands, openCommands, readCommand, sendCommand, untoldNodes } from "../../src/storage/sql/commands.ts"
+import { keyHolders, nearestAncestor } from "../../src/storage/sql/keyHolders.ts"
+import { freshDatabase } from "../harness/freshDatabase.ts"
+import { openStorage, postgres } from "./openStorage.ts"
+
+const database = await freshDatabase()
+const storage = openStorage(postgres(database.url, { lanes: 1 }))
+const ID = "'00000000-0000-4000-8000-000000000001'"
+/** A lane plans once for all: here while the tables are new, as after a first start. */
+const onLane = async (text: string) => {
+  const { lanes } = await storage.runPromise(Database)
+  return await storage.runPromise(lanes[0]!.query({ name: "", text }, []))
+}
+
+afterAll(async () => {
+  await storage.dispose()
+  await database.drop()
+})
+
+const planOf = async (text: string, types: string, args: string): Promise<string> => {
+  await onLane(`prepare planned(${types}) as ${text}`)
+  const rows = await onLane(`explain execute planned(${args})`)
+  await onLane("deallocate planned")
+  return rows.map((row) => row["QUERY PLAN"]).join("\n")
+}
+
+it.for([
+  ["an append about commands", appendControl.text, "jsonb", "'[]'"],
+  ["asking the next level", releaseCascade.text, "uuid", ID],
+  ["noting who is through", resolveCascade.text, "uuid", ID],
+  ["forcing", forceCascade.text, "uuid", ID],
+  ["giving up", giveUpCascade.text, "uuid", ID],
+  ["what is to be told", openCommands.text, "jsonb", "'[]'"],
+  [
+    "sending",
+    sendCommand.text,
+    "uuid, uuid, text, text, text, text, text, float8",
+    `${ID}, ${ID}, 'a', 'null', 'b', null, null, 1`
+  ],
+  ["one command", readCommand.text, "uuid, uuid", `${ID}, ${ID}`],
+  ["withdrawing", withdrawScheduled.text, "uuid", ID],
+  ["whose key it is", keyHolders.text, "text", "'k'"],
+  ["who is above", nearestAncestor.text, "jsonb, uuid", `'[]', ${ID}`],
+  [
+    "a plan",
+    beginCascade.text,
+    "uuid, text, jsonb, text, int4, int4, uuid, uuid, text, text, text, text, text, boolean",
+    `${ID}, 'tree', null, 'cancel', 1, null, null, ${ID}, 'null', 'r', 'i', null, null, true`
+  ],
+  ["ends with consequences", exitsAfter.text, "int8, int4", "0, 10"]
+] as const)(
+  "%s probes a key for each row, also by a plan that was made when there was nothing",
+  async ([, text, types, args]) => {
+    const plan = await planOf(text, types, args)
+    expect(plan).not.toMatch(/Seq Scan|Hash Join|Merge Join/)
+    // A scan without a condition goes through all there is.
+    const lines = plan.split("\n")
+    const aimless = lines.filter(
+      (line, at) => /Index (Only )?Scan/.test(line) && !/Index Cond/.test(lines[at + 1] ?? "")
+    )
+    expect(aimless).toEqual([])
+  }
+)
+
+it("probes of one node of an operation do not walk through its level", async () => {
+  for (const { text } of [releaseCascade, resolveCascade, forceCascade, giveUpCascade]) {
+    const plan = await planOf(text, "uuid", ID)
+    // Per node: by both columns of the key.
+    expect(plan).toMatch(/cascade_nodes_pkey[^\n]*\n *Index Cond: \(\(operation = \$1\) AND \(app_id = ANY/)
+  }
+})
+
+it.for([
+  ["untold", untoldNodes.text, "uuid, int4", `${ID}, 10`],
+  ["expired", expireCommands.text, "int4", "10"]
+] as const)("looking for %s commands goes through those without an answer alone", async ([, text, types, args]) => {
+  const plan = await planOf(text, types, args)
+  expect(plan).toMatch(/control_queue_(open|expiry) on control_queue/)
+  expect(plan).not.toMatch(/Seq Scan/)
+})
