@@ -10,6 +10,8 @@ dropSurroundings()
  * are not among them: they share a folder.
  */
 const besideEachOther = [
+  "cascade",
+  "exampleTree",
   "hijackClient",
   "hijackIntruder",
   "hijackServer",
@@ -17,10 +19,12 @@ const besideEachOther = [
   "legacyTranscripts",
   "malformed",
   "run",
+  "runOutage",
   "runSigned",
   "sdk",
   "tour",
-  "treeEvents"
+  "treeEvents",
+  "waiting"
 ].map((name) => `test/system/${name}.test.ts`)
 
 export default defineConfig({

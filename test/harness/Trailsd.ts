@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { copyEmbeddedTemplate } from "./EmbeddedTemplate.ts"
 import { freePort } from "./freePort.ts"
 import { type Keypair, makeKeypair, secretPem } from "./Keypair.ts"
 import { leash } from "./Leash.ts"
@@ -83,6 +84,7 @@ export class Trailsd {
   /** Starts the process; resolves when it is ready, or at once with `ready: false`. */
   async start(options: { readonly ready?: boolean } = {}): Promise<void> {
     if (this.#process !== null) throw new Error("trailsd runs already")
+    if (this.#options.databaseUrl === undefined) copyEmbeddedTemplate(this.dataDir)
     const child = spawn(process.execPath, ["--max-semi-space-size=8", ...(this.#options.nodeFlags ?? []), MAIN], {
       cwd: this.folder,
       stdio: ["ignore", "pipe", "pipe"],
