@@ -129,6 +129,7 @@ export class Backstage {
   readonly keys = new Map<string, ReadonlyArray<string>>()
   readonly paths = new Map<string, ReadonlyArray<string>>()
   readonly commands: Array<NewCommand> = []
+  readonly hints: Array<readonly [string, string | null, string]> = []
   /** What becomes of a command. */
   sent: (command: NewCommand) => SentCommand = () => ({ _tag: "Unknown" })
 
@@ -189,7 +190,7 @@ export class Backstage {
         }
         return true
       },
-      hint: () => {},
+      hint: (appId, owner, what) => void this.hints.push([appId, owner, what]),
       stats: () => ({ actors: 0, queued: 0, rebuilt: 0 }),
       stop: Effect.void,
       children: []
@@ -197,6 +198,11 @@ export class Backstage {
   )
 
   reset(): void {
+    this.commands.length = 0
+    this.hints.length = 0
+    this.keys.clear()
+    this.paths.clear()
+    this.sent = () => ({ _tag: "Unknown" })
     this.rows = []
     this.log = []
     this.forest.isDeaf = false
