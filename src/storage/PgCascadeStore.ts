@@ -39,7 +39,7 @@ const planOf = (cascade: NewCascade) => {
 
 /**
  * Only a whole cancel seals: another action ends nothing, and what a filter leaves out goes on to have children
- * (docs/protocol.md §8).
+ * (docs/protocol.md §13).
  */
 const seals = ({ action, filter, scope }: NewCascade): boolean =>
   action === "cancel" && scope !== "node" && filter === null

@@ -7,7 +7,7 @@ import { load } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 
-/** What the node takes has changed (docs/protocol.md §3): ancestors read it before they send anything. */
+/** What the node takes has changed (docs/protocol.md §6): ancestors read it before they send anything. */
 export const capabilities: (
   env: NodeEnvironment,
   cell: NodeCell,

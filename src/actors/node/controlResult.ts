@@ -20,7 +20,7 @@ import { refusePoison } from "./refusePoison.ts"
 
 type Answer = Decoded<ControlResultFrame>
 
-/** What the answer to a cancel says of what the node stands for: it had to be killed (docs/protocol.md §8). */
+/** What the answer to a cancel says of what the node stands for: it had to be killed (docs/protocol.md §13). */
 const wasForced = ({ payload }: Answer): boolean => {
   if (payload === null) return false
   const result = JSON.parse(payload) as unknown
