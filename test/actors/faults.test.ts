@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import { describe, expect, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { defaultActorOptions } from "../../src/actors/LocalActorSystem.ts"
+import { CommandStore } from "../../src/storage/CommandStore.ts"
 import type { NodeStore, NodeWrite } from "../../src/storage/NodeStore.ts"
 import { StoreError } from "../../src/storage/StoreError.ts"
 import { Harness, layer as harnessLayer } from "./ActorHarness.ts"
@@ -51,6 +52,44 @@ layer(harnessLayer({}, { ...defaultActorOptions, intensity: 2 }, faulty), { excl
           yield* Deferred.succeed(mayCommit, undefined)
           yield* Fiber.join(saying)
           expect(session.acks()).toEqual([1])
+        })
+      )
+
+      it.effect("a command is told after the commit that says so, and its answer ends the node with its commit", () =>
+        Effect.gen(function* () {
+          const { appId, harness, session } = yield* node()
+          const correlationId = randomUUID()
+          yield* (yield* CommandStore).send({
+            appId,
+            correlationId,
+            action: "cancel",
+            payload: "null",
+            issuedBy: "admin",
+            idempotencyKey: null,
+            traceparent: null,
+            ttlMs: 60_000
+          })
+          const asked = yield* Deferred.make<void>()
+          const mayCommit = yield* Deferred.make<void>()
+          faults.append.push((store, lane, writes) =>
+            Deferred.succeed(asked, undefined).pipe(
+              Effect.andThen(Deferred.await(mayCommit)),
+              Effect.andThen(store.append(lane, writes))
+            )
+          )
+          const telling = yield* Effect.forkChild(harness.hint(appId, "Commanded"))
+          yield* Deferred.await(asked)
+          expect(session.find("control")).toBeUndefined()
+          yield* Deferred.succeed(mayCommit, undefined)
+          yield* Fiber.join(telling)
+          expect(session.find("control")).toMatchObject({ correlation_id: correlationId })
+          // The answer's commit succeeds and its own answer is lost, three times over.
+          for (let i = 0; i < 3; i++) {
+            faults.append.push((store, lane, writes) => Effect.andThen(store.append(lane, writes), Effect.fail(lost)))
+          }
+          yield* harness.answer(session, appId, correlationId, true)
+          expect(yield* harness.kinds(appId)).toEqual(["connected", "control", "cancelled"])
+          expect(yield* harness.row(appId)).toMatchObject({ status: "cancelled" })
         })
       )
 
