@@ -3,6 +3,8 @@ import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { entry, writeOf } from "../../src/actors/node/commit.ts"
+import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { NodeQueries } from "../../src/storage/NodeQueries.ts"
 import { CommandStore, type NewCommand, OPEN_COMMANDS } from "../../src/storage/CommandStore.ts"
 import { Harness, layer as harnessLayer } from "./ActorHarness.ts"
@@ -164,6 +166,25 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           expect(session.errors()).toEqual([])
           expect(yield* harness.kinds(appId)).toEqual(["connected", "control", "control"])
           expect(yield* harness.row(appId)).toMatchObject({ status: "connected" })
+        })
+      )
+
+      it.effect("the first one stands in the queue, whoever writes the second: it is no replica's to overwrite", () =>
+        Effect.gen(function* () {
+          const { appId, harness } = yield* born()
+          const { correlationId } = yield* send(appId)
+          yield* harness.hint(appId, "Commanded")
+          const store = yield* NodeStore
+          for (const result of ["1", "2"]) {
+            const write = writeOf(yield* harness.row(appId), randomUUID(), {
+              hot: {},
+              deadlineIn: "keep",
+              rows: [entry("control", 1, null)],
+              commands: [{ _tag: "Answered", correlationId, answer: { ack: true, result } }]
+            })
+            expect(yield* store.append(0, [write])).toEqual([{ _tag: "Committed" }])
+          }
+          expect(yield* read(appId, correlationId)).toMatchObject({ state: "answered", result: "1" })
         })
       )
 

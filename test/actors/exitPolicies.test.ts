@@ -4,6 +4,7 @@ import { Effect, Layer } from "effect"
 import { ActorSystem } from "../../src/actors/ActorSystem.ts"
 import type { EnvelopeFields } from "../../src/protocol/Envelope.ts"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
+import { Database } from "../../src/storage/Database.ts"
 import { CascadeStore } from "../../src/storage/CascadeStore.ts"
 import { cascadeRunner } from "../../src/supervision/CascadeRunner.ts"
 import { exitPolicies } from "../../src/supervision/ExitPolicy.ts"
@@ -177,4 +178,40 @@ layer(running, { excludeTestServices: true })("exit policies (PROTOCOL §2 super
       })
     )
   })
+})
+
+const bare = Layer.effect(
+  HintTarget,
+  Effect.map(ActorSystem, ({ hint }) => ({ hint }))
+).pipe(Layer.provideMerge(harnessLayer()))
+
+layer(bare, { excludeTestServices: true })("an end that is read twice", (it) => {
+  it.effect("has its consequences once: a replica may die between the end and the note of it", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const cascades = yield* CascadeStore
+      const database = yield* Database
+      const parent = yield* born()
+      yield* born(parent.appId, { onParentExit: "cancel" })
+      yield* harness.say(parent.session, parent.appId, 1, "Result")
+      const cursor = Effect.map(
+        database.query({ name: "", text: "select cursor from leases where duty = 'exit-policies'" }, []),
+        ([row]) => (row?.["cursor"] as number | undefined) ?? 0
+      )
+      for (let times = 0; times < 2; times++) {
+        yield* database.query({ name: "", text: "update leases set cursor = 0, holder = null" }, [])
+        const duties = yield* startSupervisor({
+          name: "again",
+          strategy: "one_for_one",
+          children: [yield* exitPolicies]
+        })
+        yield* until(
+          "the end has been read",
+          Effect.map(cursor, (id) => id > 0)
+        )
+        yield* duties.stop
+      }
+      expect(yield* cascades.list(parent.appId, null, 10)).toHaveLength(1)
+    }).pipe(Effect.scoped)
+  )
 })

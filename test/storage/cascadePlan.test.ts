@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto"
 import { afterAll, expect, it } from "vitest"
 import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { CASCADE_BATCH } from "../../src/storage/sql/cascade/advance.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { openStorage, postgres, sql } from "./openStorage.ts"
 
 /** Descendants of a root that has been at work for a year. */
 const FINISHED = 100_000
+/** Its children that live. */
+const LIVING = 700
 
 const database = await freshDatabase()
 const storage = openStorage(postgres(database.url, { lanes: 1 }))
@@ -14,8 +17,8 @@ afterAll(async () => {
   await database.drop()
 })
 
-it(`a root with ${FINISHED.toLocaleString("en")} finished descendants and one that lives: the plan is one statement, and one node is asked`, async () => {
-  const [root, living] = [randomUUID(), randomUUID()]
+it(`a root with ${FINISHED.toLocaleString("en")} finished descendants and some that live: the plan is one statement, and those alone are asked, no more than can be told`, async () => {
+  const root = randomUUID()
   const day = "trails.start_day(now())"
   const births = (ids: string, path: string, status: string) => `
     with ids as (${ids}),
@@ -37,7 +40,14 @@ it(`a root with ${FINISHED.toLocaleString("en")} finished descendants and one th
       "done"
     )
   )
-  await sql(storage, births(`select '${living}'::uuid as id, '${root}'::uuid as parent`, below, "running"))
+  await sql(
+    storage,
+    births(
+      `select gen_random_uuid() as id, '${root}'::uuid as parent from generate_series(1, ${LIVING})`,
+      below,
+      "running"
+    )
+  )
   const store = await storage.runPromise(CascadeStore)
   const cascade: NewCascade = {
     id: randomUUID(),
@@ -55,14 +65,15 @@ it(`a root with ${FINISHED.toLocaleString("en")} finished descendants and one th
     traceparent: null
   }
   await storage.runPromise(store.begin(cascade))
-  const round = await storage.runPromise(store.advance(cascade.id))
-  expect(round.asked.map(({ appId }) => appId)).toEqual([living])
+  const advance = () => storage.runPromise(store.advance(cascade.id))
+  expect((await advance()).asked).toHaveLength(CASCADE_BATCH)
+  // Nobody has told them yet.
+  expect((await advance()).asked).toEqual([])
   expect(await storage.runPromise(store.read(cascade.id))).toMatchObject({
-    total: FINISHED + 2,
+    total: FINISHED + LIVING + 1,
     levels: 2,
-    counts: { already_terminal: FINISHED + 1, asked: 1, pending: 0 }
+    counts: { already_terminal: FINISHED + 1, asked: CASCADE_BATCH, pending: LIVING - CASCADE_BATCH }
   })
-  await sql(storage, `update cascade_nodes set asked_at = now() - interval '1 day' where app_id = '${living}'`)
-  const last = await storage.runPromise(store.advance(cascade.id))
-  expect([last.forced.length, last.asked.length]).toEqual([1, 0])
+  await sql(storage, "update control_queue set delivered_at = now()")
+  expect((await advance()).asked).toHaveLength(LIVING - CASCADE_BATCH)
 })

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { CascadeStore } from "../../src/storage/CascadeStore.ts"
+import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
-import { openStorage, postgres } from "./openStorage.ts"
+import { openStorage, postgres, sql } from "./openStorage.ts"
 import { birthOf, requestOf } from "./rows.ts"
 
 const ROUNDS = 20
@@ -13,6 +13,22 @@ const BIRTHS = 16
 
 const database = await freshDatabase()
 const storage = openStorage(postgres(database.url))
+const cancelOf = (id: string, appId: string): NewCascade => ({
+  id,
+  appId,
+  action: "cancel",
+  payload: "null",
+  scope: "tree",
+  origin: null,
+  reason: "r",
+  graceMs: 60_000,
+  deadlineMs: null,
+  filter: null,
+  issuedBy: "admin",
+  idempotencyKey: null,
+  traceparent: null
+})
+
 let nodes: NodeStore["Service"]
 let cascades: CascadeStore["Service"]
 
@@ -39,21 +55,7 @@ it("a birth at the same moment is in the plan, or is refused: nobody slips throu
       })
     )
     const id = randomUUID()
-    const begin = cascades.begin({
-      id,
-      appId: root,
-      action: "cancel",
-      payload: "null",
-      scope: "tree",
-      origin: null,
-      reason: "r",
-      graceMs: 1000,
-      deadlineMs: null,
-      filter: null,
-      issuedBy: "admin",
-      idempotencyKey: null,
-      traceparent: null
-    })
+    const begin = cascades.begin(cancelOf(id, root))
     // In the middle of them, each time elsewhere.
     const all = births.toSpliced(round % BIRTHS, 0, begin as never)
     const outcomes = await storage.runPromise(Effect.all(all, { concurrency: "unbounded" }))
@@ -65,4 +67,23 @@ it("a birth at the same moment is in the plan, or is refused: nobody slips throu
   }
   // Else they were not at the same moment.
   expect([born, refused].every((count) => count > ROUNDS)).toBe(true)
+})
+
+it("several runners at the same moment ask everybody once, level by level", async () => {
+  const root = randomUUID()
+  await storage.runPromise(nodes.birth(requestOf(birthOf(), { appId: root })))
+  const children = Array.from({ length: 200 }, () => randomUUID())
+  for (const appId of children) await storage.runPromise(nodes.birth(requestOf(birthOf(), { appId, parentId: root })))
+  const id = randomUUID()
+  await storage.runPromise(cascades.begin(cancelOf(id, root)))
+  const rounds = await storage.runPromise(
+    Effect.all(
+      Array.from({ length: 6 }, () => cascades.advance(id)),
+      { concurrency: "unbounded" }
+    )
+  )
+  const asked = rounds.flatMap((round) => round.asked.map(({ appId }) => appId))
+  expect(asked.toSorted()).toEqual(children.toSorted())
+  const queued = await sql(storage, `select count(*)::int4 as count from control_queue where operation = '${id}'`)
+  expect(queued[0]).toEqual({ count: children.length })
 })
