@@ -43,6 +43,8 @@ export class Answers {
 
   /** Behind all that was reported: a Result from a cancel hook is known before the cancel is answered. Then the node ends. */
   sendLast(correlationId: string, answer: Answer): void {
+    // Nobody hears it: in the next session it is asked for again, or the farewell says it.
+    if (this.#attachment.session === null) return this.#onLast()
     this.#last.push([correlationId, answer])
     this.flush()
   }

@@ -270,7 +270,8 @@ export class LiveNode implements TrailsNode {
     if (this.#saidEnd || this.#isOver) return
     this.#saidEnd = true
     this.#saidFarewell = true
-    this.#outbox.offer(this.#reports.farewell(reason))
+    // Whoever shuts down while the answer to a cancel waits for its turn has been cancelled all the same.
+    this.#outbox.offer(this.#reports.farewell(this.#answers.isWaiting ? "cancelled" : reason))
     this.#attachment.wake()
   }
 

@@ -366,4 +366,36 @@ describe.each(MODES)("actions, cryptography %s", (mode) => {
       header: { msg_type: "Result", correlation_id: "c-1" }
     })
   })
+
+  it("who shuts down while the answer waits behind his reports, or has nobody to hear it, is cancelled all the same", async () => {
+    const limits = { max_frame: 1_048_576, max_in_flight: 1, max_in_flight_bytes: 8_388_608 }
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached({ onCancel: () => null }, { limits })
+    for (const step of [1, 2, 3]) node.status(step)
+    await stage.platform.settle()
+    await control(stage)
+    void node.shutdown()
+    await stage.platform.settle()
+    for (const seq of [1, 2, 3]) await stage.ack(appId, seq)
+    expect(stage.socket.of("disconnect")).toMatchObject([{ reason: "cancelled" }])
+    const order = stage.socket.frames.map(({ type }) => type)
+    expect(order.indexOf("control_result")).toBeGreaterThan(0)
+    expect(order.indexOf("control_result")).toBeLessThan(order.indexOf("disconnect"))
+
+    const away = new Stage(mode)
+    const lonely = await away.attached({}, {})
+    let stop = (): void => {}
+    lonely.node.onCancel(() => new Promise<void>((resolve) => (stop = resolve)))
+    await control(away)
+    lonely.node.status("kept")
+    const lost = away.socket
+    lost.events.closed("test")
+    stop()
+    await away.platform.settle()
+    void lonely.node.shutdown({ timeoutMs: 60_000 })
+    await away.again(lost)
+    await away.admit(lonely.appId)
+    await away.ack(lonely.appId, 1)
+    expect(away.socket.of("disconnect")).toMatchObject([{ reason: "cancelled" }])
+  })
 })

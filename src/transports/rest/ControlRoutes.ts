@@ -71,7 +71,7 @@ export const controlRoutes = (
     const waiters = yield* Waiters
 
     /** The command when it is through, or as it stands after `ms`. */
-    const await_ = Effect.fnUntraced(function* (row: CommandRow, ms: number, gone: Effect.Effect<never>) {
+    const settled = Effect.fnUntraced(function* (row: CommandRow, ms: number, gone: Effect.Effect<never>) {
       if (ms === 0 || isThrough(row)) return row
       const { appId, correlationId } = row
       const read = commands.read(appId, correlationId)
@@ -128,10 +128,10 @@ export const controlRoutes = (
               detail: "This idempotencyKey was used for another command of this node; use a fresh one"
             })
           }
-          return json(commandText(yield* await_(sent.row, timeoutMs, gone)))
+          return json(commandText(yield* settled(sent.row, timeoutMs, gone)))
         case "Queued":
           actors.hint(appId, sent.owner, "commanded")
-          return json(commandText(yield* await_(sent.row, timeoutMs, gone)), 201)
+          return json(commandText(yield* settled(sent.row, timeoutMs, gone)), 201)
       }
     })
 
@@ -143,7 +143,7 @@ export const controlRoutes = (
       if (row === null) {
         return yield* notFound(`The node ${appId} has no command ${correlationId}; GET /api/v1/apps/${appId}/commands`)
       }
-      return json(commandText(yield* await_(row, ms, gone)))
+      return json(commandText(yield* settled(row, ms, gone)))
     })
 
     const list = Effect.fnUntraced(function* ({ params, query }: RestRequest) {
