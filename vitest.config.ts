@@ -11,6 +11,7 @@ dropSurroundings()
  */
 const besideEachOther = [
   "cascade",
+  "command",
   "exampleTree",
   "hijackClient",
   "hijackIntruder",

@@ -119,10 +119,11 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
     asked = names.filter(({ state }) => state === "asked").slice(0, ASKED)
   }
   try {
-    const poll = new LongPoll(api, (text) => {
+    const told = (text: string) => {
       note = text
       draw()
-    })
+    }
+    const poll = new LongPoll(api, told, Number.POSITIVE_INFINITY, true)
     return await follow(
       poll,
       id,
@@ -142,7 +143,7 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
 const followInLines = async (api: Api, id: string, signal: AbortSignal): Promise<CascadeAnswer | null> => {
   let last = ""
   return await follow(
-    new LongPoll(api, notice),
+    new LongPoll(api, notice, Number.POSITIVE_INFINITY, true),
     id,
     (cascade) => {
       const state = `${cascade.level} ${outcomesText(cascade)}`

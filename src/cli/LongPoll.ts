@@ -24,11 +24,15 @@ export class LongPoll {
   readonly api: Api
   readonly #notice: Notice
   readonly #deadline: number
-  #answered = false
+  #answered: boolean
   #lost = false
 
-  /** `timeoutMs`: of all waiting together, from now; infinite for none. */
-  constructor(api: Api, notice: Notice, timeoutMs: number = Number.POSITIVE_INFINITY) {
+  /**
+   * `timeoutMs`: of all waiting together, from now; infinite for none. `hasAnswered`: the server has been there just now, by
+   * another request.
+   */
+  constructor(api: Api, notice: Notice, timeoutMs: number = Number.POSITIVE_INFINITY, hasAnswered = false) {
+    this.#answered = hasAnswered
     this.api = api
     this.#notice = notice
     this.#deadline = performance.now() + timeoutMs

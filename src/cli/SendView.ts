@@ -82,7 +82,11 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
   }
   const ending = new AbortController()
   const done = onInterrupt(() => ending.abort())
-  const command = await waitFor(new LongPoll(api, notice, timeoutMs ?? Number.POSITIVE_INFINITY), sent, ending.signal)
+  const command = await waitFor(
+    new LongPoll(api, notice, timeoutMs ?? Number.POSITIVE_INFINITY, true),
+    sent,
+    ending.signal
+  )
   done()
   if (options.json === true) writeJsonText(inOneLine(command.text))
   if (!isThrough(command)) {

@@ -151,7 +151,7 @@ export class CascadeStore extends Context.Service<
      * through. Harmless when two do it at once.
      */
     readonly advance: (id: string) => Effect.Effect<CascadeRound, StoreError>
-    /** Nobody could act on answers for a while: who has been asked gets the whole grace again. */
+    /** Nobody could act on answers for a while: who has been asked gets the whole grace again, and a while to come back. */
     readonly grant: Effect.Effect<void, StoreError>
     /** The ends behind the log id `after` that have consequences, and up to which row was looked (`after`: there are no more). */
     readonly exits: (

@@ -37,6 +37,8 @@ with k as materialized (
 
 /** How long a replica may take to tell a node that it holds, milliseconds. */
 const TELLING = 10_000
+/** What a node that we have lost gets to come back, besides its grace, milliseconds. */
+const RETURNING = 5000
 
 /**
  * When the patience with a node is over. Its grace starts when it is told; who can't be told, having no session, has it from
@@ -44,7 +46,11 @@ const TELLING = 10_000
  * within levels × grace and 10 s.
  */
 const DUE = `greatest(
-    a.asked_at + ${ms(`a.patience_ms + case when c.delivered_at is null and s.session is not null then ${TELLING} else 0 end`)},
+    a.asked_at + ${ms(`a.patience_ms + case
+      when c.delivered_at is null and s.session is not null then ${TELLING}
+      when s.status = 'reconnecting' and s.outcome ->> 'reason' in ('replica_lost', 'server_closed') then ${RETURNING}
+      else 0
+    end`)},
     case when c.delivered_at is not null then least(
       c.delivered_at + ${ms("a.patience_ms")},
       a.started_at + ${ms("(a.levels - a.depth) * (a.grace_ms + a.margin_ms) + 1000")}) end)`
@@ -186,7 +192,7 @@ select k.id from public.cascades k where k.finished_at is null order by k.create
 export const grantCascades: Statement = {
   name: "cascade.grant",
   text: `
-update public.cascade_nodes n set asked_at = now()
+update public.cascade_nodes n set asked_at = now() + ${ms(String(RETURNING))}
 from public.cascades k
 where k.finished_at is null and n.operation = any (array[k.id]) and n.state = 'asked'`
 }
