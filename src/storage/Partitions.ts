@@ -19,7 +19,12 @@ export class Partitions extends Context.Service<
     this,
     Effect.gen(function* () {
       const database = yield* Database
-      const make = Effect.map(database.query(makePartitions, [DAYS_AHEAD]), (rows) => rows[0]?.["made"] as number)
+      const makeOne = Effect.map(database.query(makePartitions, [DAYS_AHEAD]), (rows) => rows[0]?.["made"] as number)
+      const make = Effect.gen(function* () {
+        let made = 0
+        for (let more = yield* makeOne; more > 0; more = yield* makeOne) made += more
+        return made
+      })
       return {
         ensure: database.kind === "pglite" ? Effect.tap(make, () => database.query(vacuumChanging, [])) : make
       }

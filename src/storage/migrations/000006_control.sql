@@ -75,3 +75,30 @@ select
 from public.node_log l
 -- A disconnect is an outcome, not a message.
 where l.kind in ('status', 'result', 'error', 'control') and (l.data -> 'disconnect') is null;
+
+-- One partition a call, and so a transaction: who makes several holds the default partition of one table while it waits
+-- for the other's, and a birth, which writes into both, waits the other way round. Answers how many it made: 0 when none
+-- is missing, and then it takes no lock on any table. Side by side calls wait for each other.
+create or replace function trails.make_partitions(ahead int4) returns int4
+  language plpgsql
+  as $$
+declare
+  today int4 := trails.start_day(now());
+begin
+  if not exists (
+    select from generate_series(today, today + ahead) d
+    where to_regclass(format('trails.%I', 'node_log_' || lpad(d::text, 5, '0'))) is null
+      or to_regclass(format('trails.%I', 'nodes_' || lpad((d - d % 28)::text, 5, '0'))) is null
+  ) then
+    return 0;
+  end if;
+  perform pg_advisory_xact_lock(8432071, 2);
+  for d in today .. today + ahead loop
+    if trails.make_partition('node_log', 'day', d, d + 1)
+      or trails.make_partition('nodes', 'start_day', d - d % 28, d - d % 28 + 28) then
+      return 1;
+    end if;
+  end loop;
+  return 0;
+end
+$$;
