@@ -16,7 +16,7 @@ const WIDTH = 3
 const STRANGERS = 10
 /** Leaves that ignore SIGTERM. */
 const STUBBORN = 3
-export const GRACE_S = 2
+export const GRACE_S = 5
 
 export interface TreeNode {
   readonly app_id: string
