@@ -12,6 +12,7 @@ import { Postgres } from "../test/harness/Postgres.ts"
 import { post, rest } from "../test/harness/Rest.ts"
 import { dropSurroundings } from "../test/harness/surroundings.ts"
 import { Trailsd } from "../test/harness/Trailsd.ts"
+import type { Cascade } from "../test/system/cascade/Grove.ts"
 import { planTree, type TreePlan } from "./control/TreePlan.ts"
 import type { TreeCount, TreeOrder } from "./control/treeClients.ts"
 import { showSpread, spreadOf } from "./spread.ts"
@@ -32,16 +33,6 @@ const GRACE_MS = 2000
 /** Beyond the graces (PROTOCOL §8). */
 const SLACK_MS = 10_000
 const MOST_MS = 300_000
-
-interface Cascade {
-  readonly id: string
-  readonly state: string
-  readonly total: number
-  readonly levels: number
-  readonly created_at: string
-  readonly finished_at: string
-  readonly counts: Readonly<Record<string, number>>
-}
 
 interface Outcome {
   readonly tookMs: number

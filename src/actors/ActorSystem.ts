@@ -1,5 +1,6 @@
 import { Context, type Effect } from "effect"
 import type { ChildSpec } from "../supervision/ChildSpec.ts"
+import type { HintTarget } from "../supervision/HintTarget.ts"
 import type { NodeMessage } from "./NodeMessage.ts"
 
 export interface ActorSystemStats {
@@ -10,8 +11,6 @@ export interface ActorSystemStats {
   /** Actors rebuilt from their row after a defect, since the start. */
   readonly rebuilt: number
 }
-
-export type Hint = "moved" | "commanded"
 
 /** One replica's actors by node id (DESIGN §2). */
 export class ActorSystem extends Context.Service<
@@ -26,7 +25,7 @@ export class ActorSystem extends Context.Service<
      * Tells the actor of a node, on the replica that holds its session, that its row was moved or that there is a command
      * for it. Without an owner it is this replica's. May be lost: the rows are the fact (DESIGN §2).
      */
-    readonly hint: (appId: string, owner: string | null, what: Hint) => void
+    readonly hint: HintTarget["Service"]["hint"]
     readonly stats: () => ActorSystemStats
     /** Refuses new messages, lets the running turns end, then returns. */
     readonly stop: Effect.Effect<void>

@@ -65,7 +65,6 @@ export type Transition =
 const ATTACHED: ReadonlySet<NodeState> = new Set(["connected", "running"])
 const SILENT: ReadonlySet<NodeState> = new Set(["reconnecting", "crashed", "lost_contact"])
 
-export { isFinal }
 export const isAttached = (status: NodeState): boolean => ATTACHED.has(status)
 /** Rebinding is allowed from these (PROTOCOL §4). */
 export const isSilent = (status: NodeState): boolean => SILENT.has(status)

@@ -3,7 +3,7 @@ import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
 import type { NodeMessage } from "./NodeMessage.ts"
 import type { ActorSystem } from "./ActorSystem.ts"
 import { Mailbox } from "./Mailbox.ts"
-import type { NodeCell } from "./node/NodeCell.ts"
+import { detach, type NodeCell } from "./node/NodeCell.ts"
 import type { NodeEnvironment } from "./node/NodeEnvironment.ts"
 import { rejection } from "./node/rejection.ts"
 import { settle, turn } from "./NodeActor.ts"
@@ -119,9 +119,7 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
     const error = rejection(cell.id, "unavailable", "this replica can't serve the node now; reconnect", 1000)
     const session = cell.session
     cell.row = null
-    cell.session = null
-    cell.stopping = null
-    cell.commands = null
+    detach(cell)
     session?.end(error)
     for (const message of batch) {
       if ("reply" in message)

@@ -5,7 +5,7 @@ import { readCascade } from "./CascadeAnswer.ts"
 import { showPlan, watchCascade } from "./CascadeView.ts"
 import { usageError } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
-import { inOneLine } from "./JsonSlice.ts"
+import { inOneLine, withMember } from "./JsonSlice.ts"
 import { resolveNodeId } from "./NodeId.ts"
 import { notice, printText, writeJsonText } from "./Output.ts"
 import { readPayload, readTags, readTime } from "./OptionValues.ts"
@@ -52,8 +52,8 @@ const bodyOf = async (options: CancelOptions): Promise<(more: object) => string>
     ...(options.action === undefined ? {} : { action: options.action })
   }
   return (more) => {
-    const text = JSON.stringify({ ...members, ...more })
-    return payload === null ? text : `${text.slice(0, -1)},"payload":${payload}}`
+    const all = { ...members, ...more }
+    return payload === null ? JSON.stringify(all) : withMember(all, "payload", payload)
   }
 }
 

@@ -19,7 +19,8 @@ export interface CommandAnswer {
 
 export const isThrough = ({ state }: CommandAnswer): boolean => state === "answered" || state === "expired"
 
-const readFields = (answered: Answered, text: string): CommandAnswer => ({
+/** One command, of an answer or of a page; `text`: its own. */
+export const readCommandItem = (answered: Answered, text: string): CommandAnswer => ({
   correlationId: answered.id("correlation_id"),
   appId: answered.id("app_id"),
   action: answered.text("action"),
@@ -34,7 +35,4 @@ const readFields = (answered: Answered, text: string): CommandAnswer => ({
 })
 
 export const readCommand = (api: Api, answer: ApiAnswer): CommandAnswer =>
-  readFields(Answered.of(api, answer), answer.text)
-
-/** Of a page, whose items are `texts`. */
-export const readCommandItem = (item: Answered, text: string): CommandAnswer => readFields(item, text)
+  readCommandItem(Answered.of(api, answer), answer.text)

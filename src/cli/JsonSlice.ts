@@ -30,6 +30,10 @@ const parts = (text: string): ReadonlyArray<readonly [from: number, to: number]>
   return found
 }
 
+/** An object's text with one more member, whose text is kept. */
+export const withMember = (members: object, name: string, text: string): string =>
+  `${JSON.stringify(members).slice(0, -1)},${JSON.stringify(name)}:${text}}`
+
 /** The text of each element of an array. */
 export const elementTexts = (array: string): ReadonlyArray<string> =>
   parts(array).map(([from, to]) => array.slice(from, to).trim())

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto"
 import { Api } from "./Api.ts"
-import { CliError, EXIT, usageError } from "./CliError.ts"
+import { CliError, usageError } from "./CliError.ts"
 import { type CommandAnswer, isThrough, readCommand } from "./CommandAnswer.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
-import { inOneLine } from "./JsonSlice.ts"
+import { inOneLine, withMember } from "./JsonSlice.ts"
 import { LongPoll } from "./LongPoll.ts"
 import { resolveNodeId, shortId } from "./NodeId.ts"
 import { notice, printText, writeJsonText } from "./Output.ts"
@@ -65,16 +65,13 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
   const payload = await readPayload(options.payload)
   const api = new Api(findServer(options.server))
   const appId = await resolveNodeId(api, id)
-  const members = JSON.stringify({
+  const members = {
     action,
     ...(ttlMs === null ? {} : { ttlMs }),
     // The same command if the first answer gets lost, and no other.
     idempotencyKey: options.idempotencyKey ?? `cli:${randomUUID()}`
-  })
-  const sent = readCommand(
-    api,
-    await api.post(`apps/${appId}/control`, `${members.slice(0, -1)},"payload":${payload}}`)
-  )
+  }
+  const sent = readCommand(api, await api.post(`apps/${appId}/control`, withMember(members, "payload", payload)))
   if (options.wait !== true) {
     if (options.json === true) writeJsonText(inOneLine(sent.text))
     else printText(sent.correlationId)
@@ -97,5 +94,5 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
   if (options.json !== true && command.ack) writeJsonText(command.resultText)
   const said = how(command)
   if (said !== "") notice(said)
-  process.exitCode = exitOf(command) === SEND_EXIT.acked ? EXIT.ok : exitOf(command)
+  process.exitCode = exitOf(command)
 }

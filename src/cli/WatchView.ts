@@ -1,33 +1,21 @@
-import { Answered } from "./Answered.ts"
+import { Answered, type Fields } from "./Answered.ts"
 import { Api, type ApiAnswer } from "./Api.ts"
 import { CliError, EXIT } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
 import { elementTexts, inOneLine, memberText } from "./JsonSlice.ts"
+import { factsText, kindLine } from "./KindLine.ts"
 import { LongPoll } from "./LongPoll.ts"
 import { resolveNodeId, shortId } from "./NodeId.ts"
 import { notice, printJsonLine, printLine, terminalWidth } from "./Output.ts"
 import { type Paint, paintFor } from "./Paint.ts"
 import { payloadText } from "./PayloadText.ts"
-import { printableLine } from "./Printable.ts"
 import { findServer } from "./ServerPlace.ts"
-import { cutToWidth } from "./TextWidth.ts"
 import { clockText } from "./TimeText.ts"
 
 export interface WatchOptions extends CommonOptions {
   readonly kind?: string
   readonly from?: string
-}
-
-const KIND_STYLE: Readonly<Record<string, Parameters<Paint>[0]>> = {
-  result: "green",
-  error: "red",
-  crash: "red",
-  lost_contact: "red",
-  start_failed: "magenta",
-  impostor: "red",
-  cancelled: "yellow",
-  reconnecting: "yellow"
 }
 
 /** What the child said, out of its frame; what the server knows of it otherwise. */
@@ -43,19 +31,14 @@ const detailOf = (data: Answered): string => {
     }
   }
   const { facts } = data.fields
-  return Object.entries(typeof facts === "object" && facts !== null ? facts : {})
-    .filter(([name]) => name !== "session")
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(" ")
+  const { session: _session, ...told } = (typeof facts === "object" && facts !== null ? facts : {}) as Fields
+  return factsText(told)
 }
 
 const lineOf = (event: Answered, now: Date, width: number | null, paint: Paint): string => {
   const data = event.object("data")
-  const kind = printableLine(data.text("kind")).padEnd(12)
   const head = `${clockText(new Date(event.text("time")), now)}  ${shortId(data.id("app_id"))}  `
-  const rest = printableLine(`${data.text("app_name")}  ${detailOf(data)}`).trimEnd()
-  const room = width === null ? Number.POSITIVE_INFINITY : Math.max(width - head.length - kind.length - 1, 8)
-  return `${paint("gray", head)}${paint(KIND_STYLE[kind.trimEnd()] ?? "cyan", kind)} ${cutToWidth(rest, room)}`.trimEnd()
+  return kindLine(head, data.text("kind"), `${data.text("app_name")}  ${detailOf(data)}`.trimEnd(), width, paint)
 }
 
 /**

@@ -22,17 +22,9 @@ export interface NewCommand {
 export type CommandState = "queued" | "delivered" | "answered" | "expired"
 
 /** A row of the queue (PROTOCOL §8). Times are epoch milliseconds of the database's clock. */
-export interface CommandRow {
+export interface CommandRow extends Omit<NewCommand, "ttlMs"> {
   /** Rises in the order of issue. */
   readonly id: number
-  readonly appId: string
-  readonly correlationId: string
-  readonly action: string
-  /** Exact JSON text. */
-  readonly payload: string
-  readonly issuedBy: string
-  readonly idempotencyKey: string | null
-  readonly traceparent: string | null
   /** The cascade that it belongs to. */
   readonly operation: string | null
   readonly state: CommandState

@@ -5,9 +5,9 @@ import type { StoreError } from "./StoreError.ts"
 export class KeyDirectory extends Context.Service<
   KeyDirectory,
   {
-    /** Nodes to which this key is bound at present; more than one may have the same. At most 100. */
-    readonly holders: (publicKey: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
-    /** Which of these nodes is the other one, or above it, the nearest first; null: none, or there is no such node. */
-    readonly nearest: (nodeIds: ReadonlyArray<string>, appId: string) => Effect.Effect<string | null, StoreError>
+    /** A node to which this key is bound at present, of several any one; null: there is none. */
+    readonly holder: (publicKey: string) => Effect.Effect<string | null, StoreError>
+    /** The node itself if the key is bound to it, or the nearest above it that has it; null: none, or no such node. */
+    readonly nearest: (publicKey: string, appId: string) => Effect.Effect<string | null, StoreError>
   }
 >()("trails/storage/KeyDirectory") {}

@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { AuditLog } from "./AuditLog.ts"
 import { Database } from "./Database.ts"
-import { pgJson, pgText } from "./PgText.ts"
+import { pgJson, pgOptionalText, pgText } from "./PgText.ts"
 import { recordAudit, useNonce } from "./sql/audit.ts"
 
 /** `AuditLog` on SQL. */
@@ -18,7 +18,7 @@ export const layer: Layer.Layer<AuditLog, never, Database> = Layer.effect(
             entry.appId,
             entry.decision,
             pgText(entry.reason),
-            entry.correlationId === null ? null : pgText(entry.correlationId),
+            pgOptionalText(entry.correlationId),
             entry.data === null ? null : pgJson(entry.data)
           ])
         ),

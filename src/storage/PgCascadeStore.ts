@@ -10,7 +10,7 @@ import {
   type Touched
 } from "./CascadeStore.ts"
 import { Database, type Row } from "./Database.ts"
-import { pgJson, pgText } from "./PgText.ts"
+import { pgJson, pgOptionalText, pgText } from "./PgText.ts"
 import {
   CASCADE_BATCH,
   finishCascade,
@@ -27,8 +27,6 @@ import { beginCascade, knownCascade, lockCascade, previewCascade, withdrawSchedu
 import { cascadeNodes, listCascades, readCascade } from "./sql/cascade/read.ts"
 
 const as = <A>(rows: ReadonlyArray<Row>): ReadonlyArray<A> => rows as ReadonlyArray<unknown> as ReadonlyArray<A>
-
-const text = (value: string | null): string | null => (value === null ? null : pgText(value))
 
 const idOf = (rows: ReadonlyArray<Row>): string | null => (rows[0]?.["id"] as string | undefined) ?? null
 
@@ -97,8 +95,8 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
                 payload,
                 pgText(reason),
                 pgText(issuedBy),
-                text(idempotencyKey),
-                text(traceparent),
+                pgOptionalText(idempotencyKey),
+                pgOptionalText(traceparent),
                 isSeal
               ])
             )
@@ -107,7 +105,9 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
           })
         )
         if (made !== null) return { id: made, isNew: true }
-        const known = idOf(yield* database.query(knownCascade, [appId, pgText(issuedBy), text(idempotencyKey), id]))
+        const known = idOf(
+          yield* database.query(knownCascade, [appId, pgText(issuedBy), pgOptionalText(idempotencyKey), id])
+        )
         return known === null ? null : { id: known, isNew: known === id }
       }),
       preview: (cascade) =>

@@ -2,7 +2,7 @@ import { Effect, Layer } from "effect"
 import type { NodeState } from "../protocol/Frames.ts"
 import { type CommandRow, CommandStore, type NewCommand, type Sent } from "./CommandStore.ts"
 import { Database, type Row } from "./Database.ts"
-import { pgText } from "./PgText.ts"
+import { pgOptionalText, pgText } from "./PgText.ts"
 import {
   expireCommands,
   knownCommand,
@@ -18,8 +18,6 @@ const as = (rows: ReadonlyArray<Row>): ReadonlyArray<CommandRow> =>
 
 const ownerOf = (row: Row): string | null => row["owner"] as string | null
 
-const text = (value: string | null): string | null => (value === null ? null : pgText(value))
-
 /** `CommandStore` on SQL, the same for Postgres and PGlite. */
 export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
   CommandStore,
@@ -29,7 +27,12 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
     /** It was not sent: the same key is there already, or this very command by an attempt whose answer was lost. */
     const known = Effect.fnUntraced(function* (command: NewCommand) {
       const { appId, correlationId, idempotencyKey, issuedBy } = command
-      const [row] = yield* database.query(knownCommand, [appId, pgText(issuedBy), text(idempotencyKey), correlationId])
+      const [row] = yield* database.query(knownCommand, [
+        appId,
+        pgText(issuedBy),
+        pgOptionalText(idempotencyKey),
+        correlationId
+      ])
       if (row === undefined) return { _tag: "Unknown" } as Sent
       const found = row as unknown as CommandRow & { readonly id: number | null }
       if (found.id === null) return { _tag: "Ended", status: row["status"] as NodeState } as Sent
@@ -49,8 +52,8 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
           pgText(action),
           payload,
           pgText(issuedBy),
-          text(idempotencyKey),
-          text(traceparent),
+          pgOptionalText(idempotencyKey),
+          pgOptionalText(traceparent),
           ttlMs
         ])
         if (row === undefined) return yield* known(command)

@@ -1,8 +1,10 @@
 import { Effect, Layer } from "effect"
-import { Database } from "./Database.ts"
+import { Database, type Row } from "./Database.ts"
 import { KeyDirectory } from "./KeyDirectory.ts"
 import { pgText } from "./PgText.ts"
-import { keyHolders, nearestAncestor } from "./sql/keyHolders.ts"
+import { keyHolder, nearestHolder } from "./sql/keyHolder.ts"
+
+const idOf = ([row]: ReadonlyArray<Row>): string | null => (row?.["appId"] as string | undefined) ?? null
 
 /** `KeyDirectory` on SQL, the same for Postgres and PGlite. */
 export const layer: Layer.Layer<KeyDirectory, never, Database> = Layer.effect(
@@ -10,15 +12,8 @@ export const layer: Layer.Layer<KeyDirectory, never, Database> = Layer.effect(
   Effect.gen(function* () {
     const database = yield* Database
     return {
-      holders: (publicKey) =>
-        Effect.map(database.query(keyHolders, [pgText(publicKey)]), (rows) =>
-          rows.map((row) => row["appId"] as string)
-        ),
-      nearest: (nodeIds, appId) =>
-        Effect.map(
-          database.query(nearestAncestor, [JSON.stringify(nodeIds), appId]),
-          ([row]) => (row?.["appId"] as string | undefined) ?? null
-        )
+      holder: (publicKey) => Effect.map(database.query(keyHolder, [pgText(publicKey)]), idOf),
+      nearest: (publicKey, appId) => Effect.map(database.query(nearestHolder, [pgText(publicKey), appId]), idOf)
     }
   })
 )

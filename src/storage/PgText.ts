@@ -7,6 +7,9 @@ export const pgText = (text: string): string => {
   return whole.includes("\u0000") ? whole.replaceAll("\u0000", "\ufffd") : whole
 }
 
+/** The same where there may be none. */
+export const pgOptionalText = (text: string | null): string | null => (text === null ? null : pgText(text))
+
 // What JSON.stringify writes for them; a backslash of the text itself comes doubled.
 const UNHELD = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
 

@@ -1,9 +1,12 @@
 import { Context } from "effect"
 
+/** What a node's actor has to look at: its row, or the queue. */
+export type Hint = "moved" | "commanded"
+
 /** The actors as the runners of duties see them; `ActorSystem` satisfies it. Hints may be lost: the rows are the fact. */
 export class HintTarget extends Context.Service<
   HintTarget,
   {
-    readonly hint: (appId: string, owner: string | null, what: "moved" | "commanded") => void
+    readonly hint: (appId: string, owner: string | null, what: Hint) => void
   }
 >()("trails/supervision/HintTarget") {}

@@ -100,7 +100,7 @@ export const makeRestHandler: (
     }
     const json = route.body ? yield* parseJson(request, bytes) : null
     yield* seal(bytes)
-    if (route.nodes === "path" && principal.nodeIds !== null) {
+    if (route.nodes === "path" && principal.nodeKey !== null) {
       const appId = readUuid(params.id ?? "", "The id in the path")
       yield* appId instanceof Problem ? Effect.fail(appId) : authority.mayRead(principal, appId)
     }

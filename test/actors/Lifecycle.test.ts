@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest"
 import type { NodeState } from "../../src/protocol/Frames.ts"
 import {
   disconnectEvent,
-  isFinal,
   type LifecycleEvent,
   type Loss,
   type Standing,
   transition
 } from "../../src/actors/Lifecycle.ts"
+import { isFinal } from "../../src/protocol/Final.ts"
 
 /**
  * PROTOCOL §7 as a table: rows are states, columns events. A cell is the state that follows, `!code` where the sender is

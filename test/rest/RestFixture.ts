@@ -155,9 +155,9 @@ export class Backstage {
         })
     }),
     Layer.succeed(KeyDirectory, {
-      holders: (key) => this.#stored(() => this.keys.get(key) ?? []),
-      nearest: (nodeIds, appId) =>
-        this.#stored(() => this.paths.get(appId)?.findLast((id) => nodeIds.includes(id)) ?? null)
+      holder: (key) => this.#stored(() => this.keys.get(key)?.[0] ?? null),
+      nearest: (key, appId) =>
+        this.#stored(() => this.paths.get(appId)?.findLast((id) => this.keys.get(key)?.includes(id)) ?? null)
     }),
     Layer.mock(CascadeStore)({}),
     Layer.mock(CommandStore)({

@@ -31,6 +31,21 @@ const whereabouts = (appId: string) =>
     `select tableoid::regclass::text like '%default' as stray, n from node_log where app_id = '${appId}' order by n`
   )
 
+/** Ends when the making of partitions waits for who is writing into the table. */
+const untilItWaitsFor = (table: string) =>
+  waitUntil(
+    "it waits for the writer",
+    async () =>
+      (await sql(storage, `select from pg_locks where not granted and relation = 'trails.${table}'::regclass`))
+        .length === 1
+  )
+const logRow = (client: pg.Client, appId: string) =>
+  client.query(
+    `insert into node_log (app_id, n, day, epoch, incarnation, path_version, kind)
+     values ($1, 1, trails.start_day(now()), 1, 1, 1, 'status')`,
+    [appId]
+  )
+
 beforeAll(async () => {
   await sql(storage, "select")
 })
@@ -75,18 +90,9 @@ it("a row that is being written into the default partition meanwhile is waited f
   await client.connect()
   const appId = randomUUID()
   await client.query("begin")
-  await client.query(
-    `insert into node_log (app_id, n, day, epoch, incarnation, path_version, kind)
-     values ($1, 1, trails.start_day(now()), 1, 1, 1, 'status')`,
-    [appId]
-  )
+  await logRow(client, appId)
   const made = storage.runPromise(ensure)
-  await waitUntil(
-    "it waits for the writer",
-    async () =>
-      (await sql(storage, "select from pg_locks where not granted and relation = 'trails.node_log_default'::regclass"))
-        .length === 1
-  )
+  await untilItWaitsFor("node_log_default")
   await client.query("commit")
   await client.end()
   expect(await made).toBeGreaterThan(0)
@@ -106,17 +112,8 @@ it("a birth that has written its facts and not yet its log is no deadlock", asyn
     [appId]
   )
   const made = storage.runPromise(ensure)
-  await waitUntil(
-    "it waits for the birth",
-    async () =>
-      (await sql(storage, "select from pg_locks where not granted and relation = 'trails.nodes_default'::regclass"))
-        .length === 1
-  )
-  await client.query(
-    `insert into node_log (app_id, n, day, epoch, incarnation, path_version, kind)
-     values ($1, 1, trails.start_day(now()), 1, 1, 1, 'status')`,
-    [appId]
-  )
+  await untilItWaitsFor("nodes_default")
+  await logRow(client, appId)
   await client.query("commit")
   await client.end()
   expect(await made).toBe(8 + (await partitionsOf("nodes")).length)

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto"
 import { afterAll, expect, it } from "vitest"
-import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { CascadeStore } from "../../src/storage/CascadeStore.ts"
 import { CASCADE_BATCH } from "../../src/storage/sql/cascade/advance.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { openStorage, postgres, sql } from "./openStorage.ts"
+import { cancelOf } from "./rows.ts"
 
 /** Descendants of a root that has been at work for a year. */
 const FINISHED = 100_000
@@ -49,21 +50,7 @@ it(`a root with ${FINISHED.toLocaleString("en")} finished descendants and some t
     )
   )
   const store = await storage.runPromise(CascadeStore)
-  const cascade: NewCascade = {
-    id: randomUUID(),
-    appId: root,
-    action: "cancel",
-    payload: "null",
-    scope: "tree",
-    origin: null,
-    reason: "r",
-    graceMs: 60_000,
-    deadlineMs: null,
-    filter: null,
-    issuedBy: "admin",
-    idempotencyKey: null,
-    traceparent: null
-  }
+  const cascade = cancelOf(randomUUID(), root)
   await storage.runPromise(store.begin(cascade))
   const advance = () => storage.runPromise(store.advance(cascade.id))
   expect((await advance()).asked).toHaveLength(CASCADE_BATCH)

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { CascadeStore } from "../../src/storage/CascadeStore.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { openStorage, postgres, sql } from "./openStorage.ts"
-import { birthOf, requestOf } from "./rows.ts"
+import { birthOf, cancelOf, requestOf } from "./rows.ts"
 
 const ROUNDS = 20
 /** Births at once. */
@@ -13,21 +13,6 @@ const BIRTHS = 16
 
 const database = await freshDatabase()
 const storage = openStorage(postgres(database.url))
-const cancelOf = (id: string, appId: string): NewCascade => ({
-  id,
-  appId,
-  action: "cancel",
-  payload: "null",
-  scope: "tree",
-  origin: null,
-  reason: "r",
-  graceMs: 60_000,
-  deadlineMs: null,
-  filter: null,
-  issuedBy: "admin",
-  idempotencyKey: null,
-  traceparent: null
-})
 
 let nodes: NodeStore["Service"]
 let cascades: CascadeStore["Service"]

@@ -5,7 +5,7 @@ import { forceCascade, giveUpCascade, releaseCascade, resolveCascade } from "../
 import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
 import { expireCommands, openCommands, readCommand, sendCommand, untoldNodes } from "../../src/storage/sql/commands.ts"
-import { keyHolders, nearestAncestor } from "../../src/storage/sql/keyHolders.ts"
+import { keyHolder, nearestHolder } from "../../src/storage/sql/keyHolder.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { openStorage, postgres } from "./openStorage.ts"
 
@@ -45,8 +45,8 @@ it.for([
   ],
   ["one command", readCommand.text, "uuid, uuid", `${ID}, ${ID}`],
   ["withdrawing", withdrawScheduled.text, "uuid", ID],
-  ["whose key it is", keyHolders.text, "text", "'k'"],
-  ["who is above", nearestAncestor.text, "jsonb, uuid", `'[]', ${ID}`],
+  ["whose key it is", keyHolder.text, "text", "'k'"],
+  ["who is above", nearestHolder.text, "text, uuid", `'k', ${ID}`],
   [
     "a plan",
     beginCascade.text,

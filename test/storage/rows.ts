@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import type { NewCascade } from "../../src/storage/CascadeStore.ts"
 import type { LogEntry } from "../../src/storage/LogRow.ts"
 import type { HotState, Identity, NodeRow } from "../../src/storage/NodeRow.ts"
 import type { Birth, BirthFacts, BirthOutcome, BirthRequest, NodeWrite } from "../../src/storage/NodeStore.ts"
@@ -13,6 +14,23 @@ export const hotState = (patch: Partial<HotState> = {}): HotState => ({
   lastSeq: 0,
   rebinds: 0,
   ...patch
+})
+
+/** A cancel of a node and all below it. */
+export const cancelOf = (id: string, appId: string): NewCascade => ({
+  id,
+  appId,
+  action: "cancel",
+  payload: "null",
+  scope: "tree",
+  origin: null,
+  reason: "r",
+  graceMs: 60_000,
+  deadlineMs: null,
+  filter: null,
+  issuedBy: "admin",
+  idempotencyKey: null,
+  traceparent: null
 })
 
 export const logEntry = (patch: Partial<LogEntry> = {}): LogEntry => ({

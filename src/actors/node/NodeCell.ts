@@ -33,3 +33,10 @@ export interface NodeCell {
   /** When it was rebuilt after defects, milliseconds: its restart-intensity window. */
   rebuilt: Array<number>
 }
+
+/** The session is not the node's any more: what was known of it goes with it. */
+export const detach = (cell: NodeCell): void => {
+  cell.session = null
+  cell.stopping = null
+  cell.commands = null
+}

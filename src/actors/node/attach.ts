@@ -6,7 +6,7 @@ import type { SessionPort } from "../SessionPort.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import { deliver } from "./deliver.ts"
 import { replacedError } from "./load.ts"
-import type { NodeCell } from "./NodeCell.ts"
+import { detach, type NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { tellToStop } from "./tellToStop.ts"
 
@@ -59,9 +59,8 @@ export const attach: (
 ) => Effect.Effect<Admission, StoreError> = Effect.fnUntraced(
   function* (env, cell, row, session, registered, cancelOnly) {
     const older = cell.session
+    detach(cell)
     cell.session = session
-    cell.stopping = null
-    cell.commands = null
     cell.evidence = 0
     if (older !== null && older !== session) older.end(replacedError(cell.id))
     session.sendSealed(registered)

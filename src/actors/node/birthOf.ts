@@ -1,7 +1,7 @@
 import type { Envelope } from "../../protocol/Envelope.ts"
 import type { HotState, NodeRow } from "../../storage/NodeRow.ts"
 import type { Birth } from "../../storage/NodeStore.ts"
-import { isFinal } from "../Lifecycle.ts"
+import { isFinal } from "../../protocol/Final.ts"
 import type { CheckedEnvelope } from "./ticket.ts"
 
 /** Facts of a birth that came without an envelope (open level). */

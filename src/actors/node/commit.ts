@@ -101,7 +101,7 @@ export const commitOwn = (
       : Effect.succeed(result._tag)
   )
 
-/** A log entry of ours, without a child's frame. */
+/** A log entry of ours; what is of a child is put beside it. */
 export const entry = (
   kind: LogEntry["kind"],
   incarnation: number,

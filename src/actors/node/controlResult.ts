@@ -7,8 +7,8 @@ import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import { transition } from "../Lifecycle.ts"
 import type { SessionPort } from "../SessionPort.ts"
-import { answerOf } from "./answerOf.ts"
-import { type Change, commit } from "./commit.ts"
+import { answeredMark, answerFacts } from "./answer.ts"
+import { type Change, commit, entry } from "./commit.ts"
 import { EVIDENCE_LIMIT, standingOf } from "./decideData.ts"
 import { deliver } from "./deliver.ts"
 import { load } from "./load.ts"
@@ -28,25 +28,18 @@ const wasForced = ({ payload }: Answer): boolean => {
 }
 
 const answerEntry = (decoded: Answer, kind: LogEntry["kind"], row: NodeRow, facts: LogEntry["data"]): LogEntry => ({
-  kind,
-  incarnation: row.incarnation,
-  seq: null,
+  ...entry(kind, row.incarnation, facts, decoded.raw),
   correlationId: decoded.frame.correlation_id,
-  frame: decoded.raw,
-  payload: decoded.payload,
-  bytes: null,
-  data: facts,
-  traceparent: null
+  payload: decoded.payload
 })
 
 /** A cancel that was carried out ends the node; every other answer is noted beside its state. */
 const changeFor = (row: NodeRow, decoded: Answer, told: ToldCommand): Change => {
   const { frame, payload } = decoded
-  const answered = [{ _tag: "Answered", correlationId: frame.correlation_id, answer: answerOf(decoded) }] as const
+  const answered = [answeredMark(frame, payload)]
   const facts = {
     action: told.action,
-    outcome: frame.ack ? "acked" : "refused",
-    ...(frame.error === undefined ? {} : { error: frame.error }),
+    ...answerFacts(frame),
     ...(told.operation === null ? {} : { operation: told.operation })
   }
   const next = told.action === "cancel" && frame.ack ? transition(standingOf(row), "cancelled") : null

@@ -1,7 +1,8 @@
 import type { Decoded, DisconnectFrame, ErrorCode, MessageFrame } from "../../protocol/Frames.ts"
 import type { LogEntry } from "../../storage/LogRow.ts"
 import type { NodeRow, Outcome } from "../../storage/NodeRow.ts"
-import { disconnectEvent, isFinal, type LifecycleEvent, type Loss, type Standing, transition } from "../Lifecycle.ts"
+import { isFinal } from "../../protocol/Final.ts"
+import { disconnectEvent, type LifecycleEvent, type Loss, type Standing, transition } from "../Lifecycle.ts"
 import type { Change } from "./commit.ts"
 import type { ToldCommand } from "./NodeCell.ts"
 

@@ -1,7 +1,8 @@
 import type { ErrorFrame, Level, RegisterFrame, ReRegisterFrame } from "../../protocol/Frames.ts"
 import { isWeaker } from "../../protocol/Level.ts"
 import type { NodeRow } from "../../storage/NodeRow.ts"
-import { isFinal, isSilent } from "../Lifecycle.ts"
+import { isFinal } from "../../protocol/Final.ts"
+import { isSilent } from "../Lifecycle.ts"
 import { rejection } from "./rejection.ts"
 
 export type Verdict =

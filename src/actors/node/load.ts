@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { ErrorFrame } from "../../protocol/Frames.ts"
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
-import type { NodeCell } from "./NodeCell.ts"
+import { detach, type NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { persist } from "./persist.ts"
 import { rejection } from "./rejection.ts"
@@ -37,8 +37,7 @@ export const load: (env: NodeEnvironment, cell: NodeCell) => Effect.Effect<NodeR
       yield* tellToStop(env, cell, row, session)
       return row
     }
-    cell.session = null
-    cell.commands = null
+    detach(cell)
     session.end(row?.session == null ? taken(cell.id) : replaced(cell.id))
     return row
   })

@@ -2,13 +2,13 @@ import { Effect } from "effect"
 import type { Decoded } from "../../protocol/Frames.ts"
 import type { NodeRow } from "../../storage/NodeRow.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
-import { isFinal } from "../Lifecycle.ts"
+import { isFinal } from "../../protocol/Final.ts"
 import type { SessionPort } from "../SessionPort.ts"
 import { audit } from "./audit.ts"
 import { commit } from "./commit.ts"
 import { type DataFrame, type DataPlan, decideData, EVIDENCE_LIMIT, suspects } from "./decideData.ts"
 import { load } from "./load.ts"
-import type { NodeCell } from "./NodeCell.ts"
+import { detach, type NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { persist } from "./persist.ts"
 import { refusePoison } from "./refusePoison.ts"
@@ -92,8 +92,7 @@ const answer = (env: NodeEnvironment, cell: NodeCell, session: SessionPort, row:
   if (acked > 0 && session.dialect === "v1") ack(row.lastSeq)
   env.telemetry.framesAcked.add(acked)
   if (plan.endsSession && isFinal(row.status)) {
-    cell.session = null
-    cell.commands = null
+    detach(cell)
     session.end(null)
   }
 }

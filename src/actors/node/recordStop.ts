@@ -3,11 +3,11 @@ import type { ControlResultFrame, Decoded } from "../../protocol/Frames.ts"
 import type { LogEntry } from "../../storage/LogRow.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
 import type { SessionPort } from "../SessionPort.ts"
-import { answerOf } from "./answerOf.ts"
+import { answeredMark, answerFacts } from "./answer.ts"
 import { commit } from "./commit.ts"
 import { type DataFrame, EVIDENCE_LIMIT, seqOf } from "./decideData.ts"
 import { load } from "./load.ts"
-import type { NodeCell } from "./NodeCell.ts"
+import { detach, type NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { refusePoison } from "./refusePoison.ts"
 import { persist } from "./persist.ts"
@@ -20,7 +20,7 @@ const controlEntry = (decoded: Decoded<StopFrame>, incarnation: number, lateStar
   const { frame } = decoded
   const outcome =
     frame.type === "control_result"
-      ? { outcome: frame.ack ? "acked" : "refused", ...(frame.error === undefined ? {} : { error: frame.error }) }
+      ? answerFacts(frame)
       : frame.type === "disconnect"
         ? { disconnect: frame.reason }
         : { msg_type: frame.header.msg_type }
@@ -87,17 +87,7 @@ export const recordStop: (
         deadlineIn: "keep",
         rows: [controlEntry(decoded, row.incarnation, lateStart)],
         // Asked before somebody else ended the node: its answer is told to whoever waits for it.
-        ...(told && frame.type === "control_result"
-          ? {
-              commands: [
-                {
-                  _tag: "Answered",
-                  correlationId: frame.correlation_id,
-                  answer: answerOf({ ...decoded, frame })
-                } as const
-              ]
-            }
-          : {})
+        ...(told && frame.type === "control_result" ? { commands: [answeredMark(frame, decoded.payload)] } : {})
       })
       if (result._tag === "poisoned") {
         refusePoison(cell, session, decoded, result.message)
@@ -127,7 +117,7 @@ export const recordStop: (
       })
     }
     if (frame.type === "disconnect") {
-      cell.session = null
+      detach(cell)
       session.end(null)
       return
     }

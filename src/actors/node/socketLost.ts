@@ -5,7 +5,7 @@ import type { LossCause, SessionPort } from "../SessionPort.ts"
 import { commitOwn, entry } from "./commit.ts"
 import { standingOf } from "./decideData.ts"
 import { load } from "./load.ts"
-import type { NodeCell } from "./NodeCell.ts"
+import { detach, type NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 
 const EVENTS: Readonly<Record<LossCause, LifecycleEvent>> = {
@@ -38,9 +38,7 @@ export const socketLost: (
       })
       if (result === "moved") continue
     }
-    cell.session = null
-    cell.stopping = null
-    cell.commands = null
+    detach(cell)
     return
   }
 })

@@ -1,8 +1,7 @@
 import { OPEN_COMMANDS } from "../CommandStore.ts"
 import type { Statement } from "../Database.ts"
+import { epochMs } from "./epochMs.ts"
 import { FINAL_STATES } from "./finalStates.ts"
-
-const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::int8`
 
 /** Columns of a `CommandRow`. An expired one that nobody has marked yet is expired all the same. */
 const COLUMNS = `
@@ -14,8 +13,8 @@ const COLUMNS = `
     when c.delivered_at is not null then 'delivered'
     else 'queued'
   end as state,
-  ${ms("c.issued_at")} as "issuedAt", ${ms("c.expires_at")} as "expiresAt", ${ms("c.delivered_at")} as "deliveredAt",
-  c.deliveries, ${ms("c.answered_at")} as "answeredAt", c.ack, c.result,
+  ${epochMs("c.issued_at")} as "issuedAt", ${epochMs("c.expires_at")} as "expiresAt", ${epochMs("c.delivered_at")} as "deliveredAt",
+  c.deliveries, ${epochMs("c.answered_at")} as "answeredAt", c.ack, c.result,
   case when c.answered_at is null and c.expires_at <= now() then 'expired' else c.error end as error`
 
 /**

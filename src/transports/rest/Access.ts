@@ -33,8 +33,8 @@ export interface Access {
 
 /**
  * Who may use the REST API (PROTOCOL §9): the administrator's key, in `open` anybody on this machine, and on the routes
- * that say so a node by the key that is bound to it. Deny by default. A stranger's denial is counted and logged, not written: P16. The denial of somebody whose signature holds
- * (a replay, another body) is in the audit log.
+ * that say so a node by the key that is bound to it. Deny by default. A stranger's denial is counted and logged, not
+ * written: P16. The denial of somebody whose signature holds (a replay, another body) is in the audit log.
  */
 export const makeAccess = Effect.gen(function* () {
   const settings = yield* Settings
@@ -55,9 +55,8 @@ export const makeAccess = Effect.gen(function* () {
   const principalOf = Effect.fnUntraced(function* (keyId: string | null, route: Route) {
     if (keyId === admin.publicKey) return ADMIN
     if (keyId === null || route.nodes === undefined || parseUsableKey(keyId) === null) return null
-    const nodeIds = yield* directory.holders(keyId)
-    const [first] = nodeIds
-    return first === undefined ? null : { actor: `node:${first}`, nodeIds, reason: "node's key" }
+    const holder = yield* directory.holder(keyId)
+    return holder === null ? null : { actor: `node:${holder}`, nodeKey: keyId, reason: "node's key" }
   })
 
   const signed = Effect.fnUntraced(function* (request: IncomingMessage, route: Route) {

@@ -42,9 +42,9 @@ export const makeAuthority: Effect.Effect<Authority, never, AuditLog | KeyDirect
     const telemetry = yield* Telemetry
 
     /** Why it may, and as whom; null: it may not. */
-    const reasonFor = Effect.fnUntraced(function* ({ actor, nodeIds, reason }: Principal, appId: string) {
-      if (nodeIds === null) return { actor, reason }
-      const nearest = yield* directory.nearest(nodeIds, appId)
+    const reasonFor = Effect.fnUntraced(function* ({ actor, nodeKey, reason }: Principal, appId: string) {
+      if (nodeKey === null) return { actor, reason }
+      const nearest = yield* directory.nearest(nodeKey, appId)
       return nearest === null ? null : { actor: `node:${nearest}`, reason: nearest === appId ? "itself" : "ancestor" }
     })
 

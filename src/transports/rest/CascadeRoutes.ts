@@ -8,9 +8,9 @@ import {
   CascadeStore,
   type NewCascade
 } from "../../storage/CascadeStore.ts"
-import type { Authority } from "./Authority.ts"
+import type { Authority, Deed } from "./Authority.ts"
 import { cascadeNodeText, cascadeText } from "./CascadeText.ts"
-import { readAction, readKey, readNumber, readTrace } from "./ControlRoutes.ts"
+import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
 import { badRequest, notFound, type Problem } from "./Problem.ts"
@@ -76,6 +76,12 @@ const readPlace = (text: string | undefined): CascadePlace | null | Problem => {
     : badRequest("bad_parameter", "after must be the `next` of the page before")
 }
 
+const deedOf = ({ action, appId }: Pick<NewCascade, "action" | "appId">, id: string): Deed => ({
+  appId,
+  action: action === "cancel" ? "cancel" : `cascade ${action}`,
+  correlationId: id
+})
+
 const placeOf = ({ appId, depth }: CascadeNode): string => `${depth}:${appId}`
 
 /**
@@ -133,8 +139,7 @@ export const cascadeRoutes = (
         const plan = yield* store.preview({ ...cascade, issuedBy: principal.actor })
         return plan === null ? yield* noSuchNode(appId) : json(cascadeText(plan))
       }
-      const deed = { appId, action: action === "cancel" ? "cancel" : `cascade ${action}`, correlationId: id }
-      const issuedBy = yield* authority.authorize(principal, deed)
+      const issuedBy = yield* authority.authorize(principal, deedOf(cascade, id))
       const begun = yield* store.begin({ ...cascade, issuedBy })
       if (begun === null) return yield* noSuchNode(appId)
       return json(cascadeText(yield* existing(begun.id)), begun.isNew ? 201 : 200)
@@ -177,9 +182,7 @@ export const cascadeRoutes = (
 
     const retry = Effect.fnUntraced(function* (request: RestRequest) {
       const id = yield* valid(readUuid(request.params.id ?? "", "The id in the path"))
-      const { action, appId } = yield* existing(id)
-      const deed = { appId, action: action === "cancel" ? "cancel" : `cascade ${action}`, correlationId: id }
-      yield* authority.authorize(request.principal, deed)
+      yield* authority.authorize(request.principal, deedOf(yield* existing(id), id))
       yield* store.retry(id)
       return json(cascadeText(yield* existing(id)))
     })
@@ -188,7 +191,7 @@ export const cascadeRoutes = (
       const appId = query.app === undefined ? null : yield* valid(readUuid(query.app, "app"))
       const limit = yield* valid(readInteger(query.limit, "limit", LIMIT))
       const after = query.after === undefined ? null : yield* valid(readUuid(query.after, "after"))
-      if (principal.nodeIds !== null) {
+      if (principal.nodeKey !== null) {
         if (appId === null)
           return yield* badRequest("bad_parameter", "With a node's key, app must name one that it may reach")
         yield* authority.mayRead(principal, appId)

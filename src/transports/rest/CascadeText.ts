@@ -1,6 +1,5 @@
 import type { CascadeNode, CascadeRow } from "../../storage/CascadeStore.ts"
-import { instant } from "./CommandText.ts"
-import { jsonText } from "./JsonText.ts"
+import { instant, jsonText } from "./JsonText.ts"
 
 /** An operation, or the plan of one. */
 export const cascadeText = (row: CascadeRow): string =>

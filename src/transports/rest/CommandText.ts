@@ -1,11 +1,9 @@
 import type { CommandRow } from "../../storage/CommandStore.ts"
-import { jsonText } from "./JsonText.ts"
-
-export const instant = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
+import { exactText, instant } from "./JsonText.ts"
 
 /** A command as REST shows it: payload and result are the exact texts, so that no number in them is rounded on the way. */
 export const commandText = (row: CommandRow): string => {
-  const members = jsonText({
+  const members = {
     correlation_id: row.correlationId,
     app_id: row.appId,
     action: row.action,
@@ -20,6 +18,6 @@ export const commandText = (row: CommandRow): string => {
     answered_at: row.state === "answered" ? instant(row.answeredAt) : null,
     ack: row.ack,
     error: row.error
-  })
-  return `${members.slice(0, -1)},"payload":${row.payload},"result":${row.result ?? "null"}}`
+  }
+  return exactText(members, { payload: row.payload, result: row.result })
 }

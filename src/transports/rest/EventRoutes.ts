@@ -119,7 +119,7 @@ export const eventRoutes = (
       const limit = yield* valid(readInteger(query.limit, "limit", LIMIT))
       const kinds = yield* valid(readKinds(query.kind))
       const ms = yield* valid(readTimeout(query.timeout, 0))
-      if (appId === null && principal.nodeIds !== null) {
+      if (appId === null && principal.nodeKey !== null) {
         return yield* badRequest("bad_parameter", "With a node's key, app must name one that it may reach")
       }
       let n = 0

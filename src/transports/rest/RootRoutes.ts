@@ -1,7 +1,7 @@
 import { Clock, Effect } from "effect"
 import type { ActorSystem } from "../../actors/ActorSystem.ts"
 import { sign } from "../../actors/Ed25519.ts"
-import { isFinal } from "../../actors/Lifecycle.ts"
+import { isFinal } from "../../protocol/Final.ts"
 import { ServerKey } from "../../actors/ServerKey.ts"
 import {
   decodeEnvelope,

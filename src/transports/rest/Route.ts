@@ -9,14 +9,14 @@ import { badRequest, notFound, Problem } from "./Problem.ts"
 export interface Principal {
   /** As the audit log names it: `admin`, `anonymous`, `node:<id>`. */
   readonly actor: string
-  /** The nodes whose key it has: it may reach them and those below. null: it may reach all. */
-  readonly nodeIds: ReadonlyArray<string> | null
+  /** The nodes' key that it has: it may reach those to which it is bound and all below them. null: it may reach all. */
+  readonly nodeKey: string | null
   /** Why it is believed, for the audit log. */
   readonly reason: string
 }
 
-export const ANONYMOUS: Principal = { actor: "anonymous", nodeIds: null, reason: "open on loopback" }
-export const ADMIN: Principal = { actor: "admin", nodeIds: null, reason: "administrator's key" }
+export const ANONYMOUS: Principal = { actor: "anonymous", nodeKey: null, reason: "open on loopback" }
+export const ADMIN: Principal = { actor: "admin", nodeKey: null, reason: "administrator's key" }
 
 export interface RestRequest {
   readonly principal: Principal

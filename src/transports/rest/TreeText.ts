@@ -2,13 +2,7 @@ import { isEnded } from "../../protocol/Ended.ts"
 import type { NodeState } from "../../protocol/Frames.ts"
 import type { Outcome } from "../../storage/NodeRow.ts"
 import type { Standing, StoredText, TreeNode, TreeView } from "../../storage/TreeQueries.ts"
-import { jsonText } from "./JsonText.ts"
-
-const instant = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
-
-/** Members of which the last is JSON text already: no number in a payload is rounded on the way. */
-const withText = (members: object, name: string, text: string | null): string =>
-  `${jsonText(members).slice(0, -1)},"${name}":${text ?? "null"}}`
+import { exactText, instant, jsonText } from "./JsonText.ts"
 
 /** A `reconnecting` node has a reason too, but no outcome yet. */
 const outcomeText = (
@@ -18,7 +12,7 @@ const outcomeText = (
 ): string | null =>
   !isEnded(status)
     ? null
-    : withText(
+    : exactText(
         {
           state: outcome?.state ?? status,
           reason: outcome?.reason ?? null,
@@ -26,8 +20,7 @@ const outcomeText = (
           late_start: outcome?.lateStart ?? false,
           payload_bytes: payload?.bytes ?? null
         },
-        "payload",
-        payload?.text ?? null
+        { payload: payload?.text ?? null }
       )
 
 const whole = (text: string | null | undefined): StoredText | null =>
@@ -36,48 +29,41 @@ const whole = (text: string | null | undefined): StoredText | null =>
 /** `GET apps/{id}/wait`. */
 export const standingText = ({ appId, appName, endedAt, outcome, snapshot, status }: Standing): string => {
   const latest = whole(snapshot)
-  const members = withText(
-    {
-      app_id: appId,
-      app_name: appName,
-      status,
-      ended: isEnded(status),
-      ended_at: instant(endedAt),
-      snapshot_bytes: latest?.bytes ?? null
-    },
-    "snapshot",
-    snapshot
-  )
-  return `${members.slice(0, -1)},"outcome":${outcomeText(status, outcome, whole(outcome?.payload)) ?? "null"}}`
+  const members = {
+    app_id: appId,
+    app_name: appName,
+    status,
+    ended: isEnded(status),
+    ended_at: instant(endedAt),
+    snapshot_bytes: latest?.bytes ?? null
+  }
+  return exactText(members, { snapshot, outcome: outcomeText(status, outcome, whole(outcome?.payload)) })
 }
 
 const itemText = (node: TreeNode): string => {
-  const members = withText(
-    {
-      app_id: node.appId,
-      parent_id: node.parentId,
-      depth: node.depth,
-      app_name: node.appName,
-      namespace: node.namespace,
-      level: node.level,
-      tags: node.tags,
-      status: node.status,
-      created_at: instant(node.createdAt),
-      started_at: instant(node.startedAt),
-      connected_at: instant(node.connectedAt),
-      disconnected_at: instant(node.disconnectedAt),
-      ended_at: instant(node.endedAt),
-      deadline_at: instant(node.deadlineAt),
-      pod_name: node.hostname,
-      node_name: node.nodeName,
-      pid: node.pid,
-      executable: node.executable,
-      snapshot_bytes: node.snapshot?.bytes ?? null
-    },
-    "snapshot",
-    node.snapshot?.text ?? null
-  )
-  return `${members.slice(0, -1)},"outcome":${outcomeText(node.status, node.outcome, node.payload) ?? "null"}}`
+  const members = {
+    app_id: node.appId,
+    parent_id: node.parentId,
+    depth: node.depth,
+    app_name: node.appName,
+    namespace: node.namespace,
+    level: node.level,
+    tags: node.tags,
+    status: node.status,
+    created_at: instant(node.createdAt),
+    started_at: instant(node.startedAt),
+    connected_at: instant(node.connectedAt),
+    disconnected_at: instant(node.disconnectedAt),
+    ended_at: instant(node.endedAt),
+    deadline_at: instant(node.deadlineAt),
+    pod_name: node.hostname,
+    node_name: node.nodeName,
+    pid: node.pid,
+    executable: node.executable,
+    snapshot_bytes: node.snapshot?.bytes ?? null
+  }
+  const outcome = outcomeText(node.status, node.outcome, node.payload)
+  return exactText(members, { snapshot: node.snapshot?.text ?? null, outcome })
 }
 
 /** `GET apps/{id}/tree`. */

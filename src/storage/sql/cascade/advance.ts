@@ -1,6 +1,7 @@
 import type { Statement } from "../../Database.ts"
 import { FINAL_STATES } from "../finalStates.ts"
 import { LOG_TURN } from "../locks.ts"
+import { logCancelled } from "./logCancelled.ts"
 
 /** Nodes that one statement asks, and the most that wait to be told: a level of 10,000 must not stand in its own way. */
 export const CASCADE_BATCH = 500
@@ -104,12 +105,7 @@ export const forceCascade: Statement = {
   where n.operation = $1::uuid and n.app_id = any (array[m.app_id])
 ), turn as materialized (
   select ${LOG_TURN} from moved having count(*) > 0
-), logged as (
-  insert into public.node_log (app_id, parent_id, n, day, epoch, incarnation, path_version, kind, data)
-  select m.app_id, t.parent_id, m.n, trails.start_day(now()), m.epoch, m.incarnation, t.path_version, 'cancelled',
-    jsonb_build_object('reason', k.reason, 'forced', true, 'outcome', case when m.told then 'forced' else 'unreachable' end,
-      'operation', k.id, 'by', k.issued_by)
-  from moved m cross join turn cross join k join public.node_tree t on t.app_id = any (array[m.app_id])
+), logged as (${logCancelled("moved", ", 'forced', true, 'outcome', case when e.told then 'forced' else 'unreachable' end")}
 )
 select m.app_id as "appId", m.owner from moved m`
 }

@@ -1,6 +1,7 @@
 import type { Statement } from "../../Database.ts"
 import { FINAL_STATES } from "../finalStates.ts"
 import { LOG_TURN, treeKey } from "../locks.ts"
+import { logCancelled } from "./logCancelled.ts"
 
 /**
  * $1 node. Births hold this lock shared until they are committed: what the next statement reads is all that was born, and
@@ -115,11 +116,7 @@ with k as materialized (
   where n.operation = $1::uuid and n.app_id = any (array[w.app_id])
 ), turn as materialized (
   select ${LOG_TURN} from withdrawn having count(*) > 0
-), logged as (
-  insert into public.node_log (app_id, parent_id, n, day, epoch, incarnation, path_version, kind, data)
-  select w.app_id, t.parent_id, w.n, trails.start_day(now()), w.epoch, w.incarnation, t.path_version, 'cancelled',
-    jsonb_build_object('reason', k.reason, 'operation', k.id, 'by', k.issued_by)
-  from withdrawn w cross join turn cross join k join public.node_tree t on t.app_id = any (array[w.app_id])
+), logged as (${logCancelled("withdrawn")}
 )
 select app_id from withdrawn`
 }

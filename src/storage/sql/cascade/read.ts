@@ -1,7 +1,6 @@
 import { CASCADE_OUTCOMES } from "../../CascadeStore.ts"
 import type { Statement } from "../../Database.ts"
-
-const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::int8`
+import { epochMs } from "../epochMs.ts"
 
 const COUNTS = [
   ...["pending", "asked"].map((state) => `'${state}', count(*) filter (where n.state = '${state}')`),
@@ -12,8 +11,8 @@ const COUNTS = [
 const text = (which: string): string => `
 select
   k.id, k.app_id as "appId", d.app_name as "appName", k.action, k.scope, k.origin, k.reason, k.grace_ms as "graceMs",
-  k.deadline_ms as "deadlineMs", k.filter, k.issued_by as "issuedBy", ${ms("k.created_at")} as "createdAt",
-  ${ms("k.finished_at")} as "finishedAt", k.levels, c.level, k.total, c.counts
+  k.deadline_ms as "deadlineMs", k.filter, k.issued_by as "issuedBy", ${epochMs("k.created_at")} as "createdAt",
+  ${epochMs("k.finished_at")} as "finishedAt", k.levels, c.level, k.total, c.counts
 from (${which}) k
 join public.node_status s on s.app_id = any (array[k.app_id])
 join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day
@@ -49,8 +48,8 @@ export const cascadeNodes: Statement = {
   text: `
 select
   n.app_id as "appId", t.parent_id as "parentId", d.app_name as "appName", n.depth, s.status, n.state, n.outcome,
-  n.grace_ms as "graceMs", n.correlation_id as "correlationId", ${ms("n.asked_at")} as "askedAt",
-  ${ms("c.delivered_at")} as "deliveredAt", ${ms("n.resolved_at")} as "resolvedAt"
+  n.grace_ms as "graceMs", n.correlation_id as "correlationId", ${epochMs("n.asked_at")} as "askedAt",
+  ${epochMs("c.delivered_at")} as "deliveredAt", ${epochMs("n.resolved_at")} as "resolvedAt"
 from (
   select * from public.cascade_nodes
   where operation = $1::uuid and ($2::text is null or outcome = $2::text)
