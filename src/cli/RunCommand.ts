@@ -22,6 +22,9 @@ const inheritedDescriptors = (): ReadonlyArray<number> =>
 
 const warn = (text: string): void => void process.stderr.write(`trails: ${text}\n`)
 
+/** Resolves when all warnings are through, or can't get through: to a pipe that is full they are still on their way. */
+const warned = (): Promise<void> => new Promise((resolve) => process.stderr.write("", () => resolve()))
+
 /** Ends the process with the command's exit code. `folder`: with three pipes. */
 export const runNode = async ({ command, options }: RunWords, folder: PrivateFolder): Promise<never> => {
   // Whoever read stderr may have left, or the disk is full. Unheard, the error would be a defect, written to stderr.
@@ -51,6 +54,7 @@ export const runNode = async ({ command, options }: RunWords, folder: PrivateFol
     folder,
     warn
   })
+  await warned()
   // Connections and timers of the client are of no use any more.
   process.exit(code)
 }

@@ -43,13 +43,13 @@ const TROUBLE: Partial<Record<Delivery, string>> = {
   inherited: "its end is not delivered yet; a process in the background tries for 10 minutes"
 }
 
-/** Everything about the report: what goes wrong in it is told, and changes nothing else. */
-const tell = async (node: RunNode, word: LastWord | null, { identity, warn }: WrapperOptions): Promise<void> => {
+/** What has gone wrong in the report, for people; null: nothing. It changes nothing else. */
+const troubleOf = async (node: RunNode, word: LastWord | null): Promise<string | null> => {
   try {
     const trouble = TROUBLE[await node.end(word)]
-    if (trouble !== undefined) warn(`${identity.name}: ${trouble} (${node.problem})`)
+    return trouble === undefined ? null : `${trouble} (${node.problem})`
   } catch (error) {
-    warn(`${identity.name}: ${TROUBLE.never} (${String(error)})`)
+    return `${TROUBLE.never} (${String(error)})`
   }
 }
 
@@ -89,8 +89,10 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
     const facts = await wrapped.ended
     desk.close()
     agent.close()
-    await tell(node, isCancelled ? null : endPayload(facts, desk.said), options)
+    const trouble = await troubleOf(node, isCancelled ? null : endPayload(facts, desk.said))
     await wrapped.flush()
+    // Behind whatever the command has written, with which it shares stderr.
+    if (trouble !== null) warn(`${identity.name}: ${trouble}`)
     return exitCode(facts)
   } finally {
     clearInterval(alive)

@@ -1,3 +1,4 @@
+import { once } from "node:events"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -259,6 +260,23 @@ describe.concurrent("what goes wrong", () => {
     expect(lines).toHaveLength(2)
     expect(lines[0]).toMatch(/^trails: in: nothing of it was reported/)
     expect(lines[1]).toMatch(/^trails: out: nothing of it was reported \(No server listens at/)
+  })
+
+  it("a slow reader of stderr gets all that the command has written, and then what the run itself has to say", async () => {
+    const nowhere = { TRAILS_SERVER: `127.0.0.1:${await freePort()}` }
+    const script = "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; exit 3"
+    const run = user.trails(["run", "--name", "loud", "--", "sh", "-c", script], nowhere)
+    const stream = run.process.stderr!
+    stream.on("data", () => {
+      stream.pause()
+      setTimeout(() => stream.resume(), 3)
+    })
+    await once(stream, "end")
+    const { code } = await run.ended
+    const lines = run.stderr.trimEnd().split("\n")
+    expect(lines.map(({ length }) => length)).toEqual([3_000_000, lines.at(-1)!.length])
+    expect(lines.at(-1)).toMatch(/^trails: loud: nothing of it was reported/)
+    expect(code).toBe(3)
   })
 
   it("a TRAILS_INFO that can't be read is told, and the command runs", async () => {
