@@ -23,6 +23,7 @@ const besideEachOther = [
   "runOutage",
   "runSigned",
   "sdk",
+  "terminalModes",
   "tour",
   "treeEvents",
   "waiting"
