@@ -106,7 +106,9 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
   const paint = paintFor(process.stdout)
   const draw = (): void => {
     if (latest === null) return
-    const waiting = latest.isDone ? [] : asked.map(({ name }) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
+    // The report says the rest.
+    if (latest.isDone) return screen.draw([])
+    const waiting = asked.map(({ name }) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
     const lines = [
       cutToWidth(titleOf(latest), screen.width),
       cutToWidth(`${bar(latest)}  ${progressOf(latest)}`, screen.width)
