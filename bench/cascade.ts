@@ -3,18 +3,14 @@
  * how long it took, what the server's memory came to, and whether the report and the order of the log are right. The last
  * line is JSON; the exit code is 1 when something is not.
  */
-import { type ChildProcess, fork } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { loadavg } from "node:os"
-import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Postgres } from "../test/harness/Postgres.ts"
-import { post, rest } from "../test/harness/Rest.ts"
 import { dropSurroundings } from "../test/harness/surroundings.ts"
 import { Trailsd } from "../test/harness/Trailsd.ts"
-import type { Cascade } from "../test/system/cascade/Grove.ts"
-import { planTree, type TreePlan } from "./control/TreePlan.ts"
-import type { TreeCount, TreeOrder } from "./control/treeClients.ts"
+import { Crowd } from "../test/system/cascade/Crowd.ts"
+import { planTree, type TreePlan } from "../test/system/cascade/TreePlan.ts"
 import { showSpread, spreadOf } from "./spread.ts"
 
 dropSurroundings()
@@ -42,93 +38,36 @@ interface Outcome {
   readonly problems: ReadonlyArray<string>
 }
 
-const ask = (clients: ChildProcess, order: TreeOrder): Promise<TreeCount> =>
-  new Promise((resolve, reject) => {
-    clients.once("exit", () => reject(new Error("the clients have died")))
-    clients.once("message", (count: TreeCount) => {
-      clients.removeAllListeners("exit")
-      resolve(count)
-    })
-    clients.send(order)
-  })
-
 const peakRssMiB = (pid: number): number =>
   Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024
 
-interface Event {
-  readonly data: { readonly app_id: string; readonly kind: string; readonly facts: Record<string, unknown> | null }
-}
-
-/** Parents that were asked before all their children had ended. */
-const disorderOf = async (http: string, plan: TreePlan): Promise<number> => {
-  const asked = new Map<string, number>()
-  const ended = new Map<string, number>()
-  let at = 0
-  for (let after = "0"; ;) {
-    const { body } = await rest(http, `events?kind=control,cancelled&after=${after}&limit=500`)
-    const { items, next } = body as { readonly items: ReadonlyArray<Event>; readonly next: string }
-    if (items.length === 0) break
-    for (const { data } of items) {
-      at++
-      if (data.kind === "cancelled") ended.set(data.app_id, ended.get(data.app_id) ?? at)
-      else if (data.facts?.["state"] === "delivered") asked.set(data.app_id, asked.get(data.app_id) ?? at)
-    }
-    after = next
-  }
-  return plan
-    .flat()
-    .filter(
-      ({ appId, parentId }) =>
-        parentId !== null &&
-        (asked.get(parentId) ?? ended.get(parentId) ?? Number.POSITIVE_INFINITY) < (ended.get(appId) ?? 0)
-    ).length
-}
-
-const cancel = async (server: Trailsd, plan: TreePlan): Promise<Outcome> => {
-  const nodes = plan.flat()
-  const begun = await post(server.http, `apps/${nodes[0]!.appId}/cancel?cascade=true`, { graceMs: GRACE_MS })
-  const { id, levels } = begun.body as Cascade
-  const until = performance.now() + MOST_MS
-  let cascade = begun.body as Cascade
-  while (cascade.state !== "done" && performance.now() < until) {
-    const answer = await rest(server.http, `cascades/${id}?timeout=20`, { signal: AbortSignal.timeout(60_000) })
-    cascade = answer.body as Cascade
-  }
-  const tookMs = Date.parse(cascade.finished_at ?? new Date().toISOString()) - Date.parse(cascade.created_at)
-  const hung = nodes.filter(({ isHung }) => isHung).length
-  const { counts } = cascade
+const cancel = async (server: Trailsd, crowd: Crowd): Promise<Outcome> => {
+  const begun = await crowd.cancel(GRACE_MS)
+  const { counts, created_at, finished_at, levels, state } = await crowd.through(begun, MOST_MS)
+  const tookMs = Date.parse(finished_at ?? new Date().toISOString()) - Date.parse(created_at)
+  const { early, unended } = await crowd.disorder()
   const problems = [
-    ...(cascade.state === "done" ? [] : [`it was not through after ${MOST_MS / 1000} s`]),
-    ...(counts["acked"] === nodes.length - hung && counts["forced"] === hung
+    ...(state === "done" ? [] : [`it was not through after ${MOST_MS / 1000} s`]),
+    ...(counts["acked"] === crowd.size - crowd.hung && counts["forced"] === crowd.hung
       ? []
-      : [`the report does not add up: ${JSON.stringify(counts)} of ${nodes.length} with ${hung} hung`]),
-    ...(tookMs <= levels * GRACE_MS + SLACK_MS ? [] : [`it took ${tookMs} ms for ${levels} levels`])
+      : [`the report does not add up: ${JSON.stringify(counts)} of ${crowd.size} with ${crowd.hung} hung`]),
+    ...(tookMs <= levels * GRACE_MS + SLACK_MS ? [] : [`it took ${tookMs} ms for ${levels} levels`]),
+    ...(early === 0 ? [] : [`${early} parents were asked before their children had ended`]),
+    ...(unended === 0 ? [] : [`${unended} nodes never ended`])
   ]
-  const disorder = await disorderOf(server.http, plan)
-  return {
-    tookMs,
-    peakRssMiB: peakRssMiB(server.pid),
-    levels,
-    counts,
-    problems:
-      disorder === 0 ? problems : [...problems, `${disorder} parents were asked before their children had ended`]
-  }
+  return { tookMs, peakRssMiB: peakRssMiB(server.pid), levels, counts, problems }
 }
 
 /** One tree in a world of its own, so that the memory is that of this tree. */
 const round = async (plan: TreePlan): Promise<Outcome> => {
   const postgres = args.embedded ? null : await Postgres.create()
   const server = await Trailsd.start(postgres === null ? {} : { databaseUrl: postgres.url })
-  const clients = fork(join(import.meta.dirname, "control/treeClients.ts"), {
-    stdio: ["ignore", "inherit", "inherit", "ipc"]
-  })
+  const crowd = new Crowd(server, plan)
   try {
-    for (const members of plan) await ask(clients, { do: "grow", url: server.url, members, graceMs: GRACE_MS })
-    const { attached } = await ask(clients, { do: "count" })
-    if (attached !== plan.flat().length) throw new Error(`only ${attached} nodes are attached`)
-    return await cancel(server, plan)
+    await crowd.grow(GRACE_MS)
+    return await cancel(server, crowd)
   } finally {
-    clients.kill("SIGKILL")
+    crowd.dispose()
     await server.dispose()
     await postgres?.dispose()
   }

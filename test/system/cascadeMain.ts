@@ -1,7 +1,7 @@
 /**
- * Cascades in full: 10,000 random trees against the small model of `test/actors/cascadeModel.ts`, and a forest of real
- * processes that is cancelled while trailsd and Postgres are killed at seeded moments. Says what did not come out right; the
- * exit code is 1 then.
+ * Cascades in full: `--trees` random trees against the small model of `test/actors/cascadeModel.ts`; a forest of real
+ * processes that is cancelled while trailsd and Postgres are killed, each at `--moments` seeded moments; and the same in the
+ * middle of `--crowds` crowds of `--nodes` nodes. Says what did not come out right; the exit code is 1 then.
  */
 import { setTimeout as pause } from "node:timers/promises"
 import { parseArgs } from "node:util"
@@ -15,6 +15,8 @@ import { dropSurroundings } from "../harness/surroundings.ts"
 import { Trailsd } from "../harness/Trailsd.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { type Cascade, GRACE_S, Grove } from "./cascade/Grove.ts"
+import { Crowd } from "./cascade/Crowd.ts"
+import { planTree } from "./cascade/TreePlan.ts"
 import { User } from "./run/Wrapped.ts"
 
 dropSurroundings()
@@ -23,16 +25,24 @@ const { values: args } = parseArgs({
   options: {
     trees: { type: "string", default: "10000" },
     moments: { type: "string", default: "10" },
+    crowds: { type: "string", default: "10" },
+    nodes: { type: "string", default: "10000" },
     seed: { type: "string", default: "1" }
   }
 })
 const TREES = Number(args.trees)
 const MOMENTS = Number(args.moments)
+const CROWDS = Number(args.crowds)
+const NODES = Number(args.nodes)
 const SEED = Number(args.seed)
 /** Trees that share one database in memory. */
 const SHARED = 500
 /** A whole cascade of the grove takes about so long, milliseconds: the kills fall into it. */
 const CASCADE_MS = 8000
+/** Levels of a crowd below its root; its cancel takes about `CROWD_MS` when nobody is killed and one in a hundred hangs. */
+const CROWD_DEPTH = 8
+const CROWD_MS = 20_000
+const CROWD_GRACE_MS = 2000
 
 let isBad = false
 const fail = (text: string): void => {
@@ -55,8 +65,15 @@ const models = async (): Promise<void> => {
   }
 }
 
+type Victim = "trailsd" | "postgres"
+
+const killAndStart = async (victim: Victim, server: Trailsd, postgres: Postgres): Promise<void> => {
+  await (victim === "trailsd" ? server : postgres).kill()
+  await (victim === "trailsd" ? server : postgres).start()
+}
+
 /** One forest that is cancelled, while `victim` is killed at the moment and started again. */
-const killed = async (victim: "trailsd" | "postgres", afterMs: number): Promise<string> => {
+const killed = async (victim: Victim, afterMs: number): Promise<string> => {
   const postgres = await Postgres.create()
   const server = await Trailsd.start({ databaseUrl: postgres.url })
   const user = new User(server)
@@ -66,13 +83,7 @@ const killed = async (victim: "trailsd" | "postgres", afterMs: number): Promise<
     const { body } = await post(server.http, `apps/${grove.rootId}/cancel?cascade=true`, { graceMs: GRACE_S * 1000 })
     const { id } = body as Cascade
     await pause(afterMs)
-    if (victim === "trailsd") {
-      await server.kill()
-      await server.start()
-    } else {
-      await postgres.kill()
-      await postgres.start()
-    }
+    await killAndStart(victim, server, postgres)
     const done = await waitUntil(
       "the operation is through",
       async () => {
@@ -96,17 +107,63 @@ const killed = async (victim: "trailsd" | "postgres", afterMs: number): Promise<
   }
 }
 
-await models()
-const random = seeded(SEED)
-for (let i = 0; i < MOMENTS; i++) {
-  for (const victim of ["trailsd", "postgres"] as const) {
-    const afterMs = random.int(CASCADE_MS)
-    try {
-      console.error(`${victim} killed after ${afterMs} ms: ${await killed(victim, afterMs)}`)
-    } catch (error) {
-      fail(`${victim} at ${afterMs}: ${String(error)}`)
+/** One crowd that is cancelled, while `victim` is killed at the moment and started again. */
+const crowdKilled = async (victim: Victim, afterMs: number): Promise<string> => {
+  const postgres = await Postgres.create()
+  const server = await Trailsd.start({ databaseUrl: postgres.url })
+  const crowd = new Crowd(server, planTree(NODES, CROWD_DEPTH))
+  try {
+    await crowd.grow(CROWD_GRACE_MS)
+    const begun = await crowd.cancel(CROWD_GRACE_MS)
+    await pause(afterMs)
+    await killAndStart(victim, server, postgres)
+    const restarted = performance.now()
+    const { counts, state, total } = await crowd.through(begun, 180_000)
+    const tookMs = Math.round(performance.now() - restarted)
+    const sum = Object.values(counts).reduce((all, count) => all + count, 0)
+    const { early, unended } = await crowd.disorder()
+    // Who was forced because it was away is told when it comes back.
+    const { told, toldAgain } = await waitUntil(
+      "every node has been told",
+      async () => {
+        const count = await crowd.count()
+        return count.told === crowd.size ? count : null
+      },
+      { withinMs: 60_000, everyMs: 200 }
+    ).catch(() => crowd.count())
+    const isRight =
+      state === "done" && total === crowd.size && sum === crowd.size && (counts["forced"] ?? 0) >= crowd.hung
+    const report = `${JSON.stringify(counts)}, through ${tookMs} ms after the restart, told ${told}`
+    if (!isRight || early > 0 || unended > 0 || told !== crowd.size || toldAgain > 0)
+      fail(`${victim} at ${afterMs}: ${state}, ${early} early, ${unended} unended, ${toldAgain} told again; ${report}`)
+    return report
+  } finally {
+    crowd.dispose()
+    await server.dispose()
+    await postgres.dispose()
+  }
+}
+
+const kills = async (times: number, withinMs: number, run: typeof killed): Promise<void> => {
+  const random = seeded(SEED)
+  for (let i = 0; i < times; i++) {
+    for (const victim of ["trailsd", "postgres"] as const) {
+      const afterMs = random.int(withinMs)
+      try {
+        console.error(`${victim} killed after ${afterMs} ms: ${await run(victim, afterMs)}`)
+      } catch (error) {
+        fail(`${victim} at ${afterMs}: ${String(error)}`)
+      }
     }
   }
 }
-console.log(isBad ? "not as it should be" : `as it should be: ${TREES} trees, ${MOMENTS} kills of each`)
+
+await models()
+await kills(MOMENTS, CASCADE_MS, killed)
+await kills(CROWDS, CROWD_MS, crowdKilled)
+console.log(
+  isBad
+    ? "not as it should be"
+    : `as it should be: ${TREES} trees; ${MOMENTS} kills of each among processes, ${CROWDS} among ${NODES} nodes`
+)
 process.exitCode = isBad ? 1 : 0

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import type { TreeMember } from "./treeClients.ts"
+import type { TreeMember } from "./crowdClients.ts"
 
 /** One in so many is hung. */
 const HUNG_EVERY = 100

@@ -1,11 +1,11 @@
 /**
- * Nodes of a tree in a process of their own, told what to be by messages from the bench: on shared sockets, each of them an
+ * Nodes of a tree in a process of their own, told what to be by messages from `Crowd`: on shared sockets, each of them an
  * SDK node. A hung one takes a cancel and never answers it.
  */
-import { makeInit } from "../../src/client/init.ts"
-import { nodePlatform } from "../../src/client/NodePlatform.ts"
-import type { TrailsNode } from "../../src/client/TrailsNode.ts"
-import { makeEnvelope } from "../../test/harness/TestEnvelope.ts"
+import { makeInit } from "../../../src/client/init.ts"
+import { nodePlatform } from "../../../src/client/NodePlatform.ts"
+import type { TrailsNode } from "../../../src/client/TrailsNode.ts"
+import { makeEnvelope } from "../../harness/TestEnvelope.ts"
 
 export interface TreeMember {
   readonly appId: string
@@ -19,7 +19,10 @@ export type TreeOrder =
 
 export interface TreeCount {
   readonly attached: number
-  readonly cancelled: number
+  /** Nodes whose cancel hook has been called. */
+  readonly told: number
+  /** Calls of cancel hooks beyond one for each node. */
+  readonly toldAgain: number
 }
 
 /** Registrations at once. */
@@ -28,7 +31,7 @@ const WIDTH = 200
 const PER_SOCKET = 1000
 
 const nodes: Array<TrailsNode> = []
-let cancelled = 0
+const told = new Map<string, number>()
 
 const platform = { ...nodePlatform, watchExit: () => {} }
 let init = makeInit(platform)
@@ -43,7 +46,7 @@ const grow = async ({ graceMs, members, url }: Extract<TreeOrder, { readonly do:
       const node = await init({ info, exitHook: false, pingIntervalMs: 0 })
       node.onCancel(
         () => {
-          cancelled++
+          told.set(appId, (told.get(appId) ?? 0) + 1)
           return isHung ? new Promise(() => {}) : null
         },
         { graceMs }
@@ -57,7 +60,8 @@ const grow = async ({ graceMs, members, url }: Extract<TreeOrder, { readonly do:
 
 const count = (): TreeCount => ({
   attached: nodes.filter((node) => node.stats().state === "attached").length,
-  cancelled
+  told: told.size,
+  toldAgain: [...told.values()].reduce((sum, times) => sum + times - 1, 0)
 })
 
 process.on("message", (order: TreeOrder) => {
