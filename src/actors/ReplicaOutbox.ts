@@ -65,6 +65,8 @@ export const makeReplicaOutbox = (env: ReplicaOutboxEnvironment): ReplicaOutbox 
 
   const tellNodes = Effect.gen(function* () {
     yield* hinted.await
+    // An opened latch goes on in the stack of whoever opens it: what is hinted behind that shall go along.
+    yield* Effect.yieldNow
     hinted.closeUnsafe()
     const taken = waiting
     waiting = new Map()
@@ -86,6 +88,7 @@ export const makeReplicaOutbox = (env: ReplicaOutboxEnvironment): ReplicaOutbox 
 
   const tellLog = Effect.gen(function* () {
     yield* committed.await
+    yield* Effect.yieldNow
     committed.closeUnsafe()
     send(LOG_SUBJECT, BROADCAST, { kind: "log" })
     yield* Effect.sleep(LOG_EVERY_MS)

@@ -26,6 +26,8 @@ export const makeSweeper = Effect.fnUntraced(function* (
   const now = yield* monotonicClock
   const round = Effect.gen(function* () {
     yield* Effect.timeoutOption(stirred.await, everyMs)
+    // Not in the stack of whoever stirs.
+    yield* Effect.yieldNow
     stirred.closeUnsafe()
     const from = now()
     yield* Effect.catch(sweep, (error) => Effect.logDebug("the log was not looked at", id, error.message))
