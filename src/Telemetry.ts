@@ -54,7 +54,7 @@ const ERROR_CODES = [
   "unavailable"
 ] satisfies ReadonlyArray<ErrorCode>
 
-/** Why a message from another replica is not heard (docs/protocol.md §16). */
+/** Why a message from another replica is not heard (docs/protocol.md §17). */
 const REPLICA_REFUSALS = [
   "bad_signature",
   "malformed",

@@ -102,7 +102,7 @@ const hintBy =
     else outbox?.hint(owner, what, { appId, epoch: epoch ?? null })
   }
 
-/** This replica's actors, and their way to those of other replicas: hints over the bus (docs/protocol.md §16). */
+/** This replica's actors, and their way to those of other replicas: hints over the bus (docs/protocol.md §17). */
 export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
   Layer.effect(
     ActorSystem,

@@ -42,7 +42,7 @@ export interface ReplicaInboxEnvironment {
 }
 
 /**
- * Decides which messages between replicas are heard (docs/protocol.md §16). Whatever it refuses costs time only: the rows are
+ * Decides which messages between replicas are heard (docs/protocol.md §17). Whatever it refuses costs time only: the rows are
  * the fact. Invariants:
  * - I1 nothing of a message is read before its signature holds, and nothing of it is done unless all checks pass.
  * - I2 an accepted message is not accepted again: its signature is remembered as long as its time can be within the window,

@@ -26,7 +26,7 @@ export type ReplicaContent =
   | { readonly kind: "log" }
 
 /**
- * What one replica says to another: M of a signed message (tag `trails.v1.replica`; docs/protocol.md §16). A hint, whatever
+ * What one replica says to another: M of a signed message (tag `trails.v1.replica`; docs/protocol.md §17). A hint, whatever
  * it says: no message changes state by itself (P14).
  */
 export interface ReplicaMessage<Content = ReplicaContent> {
