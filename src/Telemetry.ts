@@ -56,6 +56,24 @@ const ERROR_CODES = [
   "unavailable"
 ] satisfies ReadonlyArray<ErrorCode>
 
+/** Why a message from another replica is not heard (docs/protocol.md §17). */
+const REPLICA_REFUSALS = [
+  "bad_signature",
+  "malformed",
+  "overflow",
+  "own",
+  "rate",
+  "replayed",
+  "stale",
+  "target",
+  "too_large",
+  "unheeded",
+  "unknown_kind",
+  "version"
+] as const
+
+export type ReplicaRefusal = (typeof REPLICA_REFUSALS)[number]
+
 export type GaugeName = keyof typeof GAUGES
 
 /**
@@ -75,6 +93,13 @@ export interface TelemetryShape {
   readonly natsReceived: Counter
   /** By reason: `away` (no connection), `slow` (the server takes no more), `unfit` (too large). */
   readonly natsDropped: CounterFamily
+  /** By kind of message between replicas. */
+  readonly replicaMessagesSent: CounterFamily
+  readonly replicaMessagesAccepted: CounterFamily
+  /** By `ReplicaRefusal`. */
+  readonly replicaMessagesRefused: CounterFamily
+  /** Hints for nodes of other replicas that were not sent. */
+  readonly replicaHintsDropped: Counter
   /** Writes per committed batch. */
   readonly appendBatch: Histogram
   /** Seconds from the start of an append to its commit. */
@@ -157,6 +182,12 @@ export class Telemetry extends Context.Service<Telemetry, TelemetryShape>()("tra
       // Opened now, so that a rate is known from the first of its kind.
       for (const type of FRAME_TYPES) framesReceived.of(type)
       for (const code of ERROR_CODES) framesRefused.of(code)
+      const replicaMessagesRefused = family(
+        "replica_messages_refused_total",
+        "reason",
+        "Messages from other replicas that were not heard"
+      )
+      for (const reason of REPLICA_REFUSALS) replicaMessagesRefused.of(reason)
 
       return {
         framesReceived,
@@ -172,6 +203,17 @@ export class Telemetry extends Context.Service<Telemetry, TelemetryShape>()("tra
           "Messages for NATS that could not be sent and were dropped"
         ),
         auditDenies: counter("audit_denies_total", "Requests denied and audited"),
+        replicaMessagesSent: family("replica_messages_sent_total", "kind", "Messages sent to other replicas"),
+        replicaMessagesAccepted: family(
+          "replica_messages_accepted_total",
+          "kind",
+          "Messages from other replicas that were heard"
+        ),
+        replicaMessagesRefused,
+        replicaHintsDropped: counter(
+          "replica_hints_dropped_total",
+          "Hints for nodes of other replicas that were not sent"
+        ),
         appendBatch: histogram("append_batch_size", "Writes per committed batch", [1, 2, 5, 10, 20, 50, 100, 200, 500]),
         appendSeconds: histogram(
           "append_seconds",

@@ -29,6 +29,15 @@ const runLength = (batch: ReadonlyArray<NodeMessage>, from: number, session: Ses
   return end - from
 }
 
+/** A sender that knows another epoch than this actor means that one of the two is behind: the row is read again. */
+const commanded = Effect.fnUntraced(function* (env: NodeEnvironment, cell: NodeCell, epoch: number | undefined) {
+  if (epoch !== undefined && cell.session !== null && cell.row !== null && cell.row.epoch !== epoch) {
+    cell.row = null
+    yield* load(env, cell)
+  }
+  yield* deliver(env, cell)
+})
+
 const dispatch = (
   env: NodeEnvironment,
   cell: NodeCell,
@@ -45,7 +54,7 @@ const dispatch = (
     case "Capabilities":
       return capabilities(env, cell, message.session, message.decoded.frame)
     case "Commanded":
-      return deliver(env, cell)
+      return commanded(env, cell, message.epoch)
     case "Declare":
       return Effect.flatMap(declare(env, cell, message), (answer) => Deferred.succeed(message.reply, answer))
     case "DeleteIntent":

@@ -80,5 +80,5 @@ export type NodeMessage =
   | { readonly _tag: "Orphaned"; readonly owner: string | null }
   /** Somebody moved the node's row by right (superseded, a cascade): a hint, the row decides. */
   | { readonly _tag: "Moved" }
-  /** There is a command for the node: a hint, the queue decides. */
-  | { readonly _tag: "Commanded" }
+  /** There is a command for the node: a hint, the queue decides. `epoch`: the one under which the sender has seen its row. */
+  | { readonly _tag: "Commanded"; readonly epoch?: number }

@@ -1,20 +1,25 @@
-import { randomUUID } from "node:crypto"
-import { Effect, Layer } from "effect"
-import { nodeAddress, nodeAddresses, parseNodeAddress } from "../protocol/Subjects.ts"
+import { randomBytes, randomUUID } from "node:crypto"
+import { Clock, Effect, Layer } from "effect"
+import { REPLICA_NONCE_BYTES, type ReplicaContent } from "../protocol/ReplicaMessage.ts"
+import { LOG_SUBJECT, replicaAddresses } from "../protocol/Subjects.ts"
 import { splitTicket, ticketHash, verifyTicket } from "../protocol/Ticket.ts"
 import { Settings } from "../Settings.ts"
 import { AuditLog } from "../storage/AuditLog.ts"
 import { CommandStore } from "../storage/CommandStore.ts"
+import { CommitHints } from "../storage/CommitHints.ts"
 import { NodeStore } from "../storage/NodeStore.ts"
 import type { Hint } from "../supervision/HintTarget.ts"
+import { monotonicClock } from "../supervision/MonotonicClock.ts"
 import { ReplicaLease } from "../supervision/ReplicaLease.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { ActorSystem } from "./ActorSystem.ts"
 import { Bus } from "./Bus.ts"
-import { nodeEd25519, sha256 } from "./Ed25519.ts"
+import { importPublicKey, nodeEd25519, sha256 } from "./Ed25519.ts"
 import { defaultActorOptions, type LocalActorSystemOptions, makeLocalActorSystem } from "./LocalActorSystem.ts"
 import type { NodeMessage } from "./NodeMessage.ts"
 import { openCommands } from "./OpenCommands.ts"
+import { ReplicaInbox } from "./ReplicaInbox.ts"
+import { makeReplicaOutbox, type ReplicaOutbox } from "./ReplicaOutbox.ts"
 import { ServerKey } from "./ServerKey.ts"
 import { StorageActor } from "./StorageActor.ts"
 
@@ -33,9 +38,71 @@ const impostorGate = () => {
   }
 }
 
-const HINTS: Readonly<Record<Hint, NodeMessage>> = { moved: { _tag: "Moved" }, commanded: { _tag: "Commanded" } }
+const messageOf = (what: Hint, epoch: number | null): NodeMessage =>
+  what === "moved" ? { _tag: "Moved" } : { _tag: "Commanded", ...(epoch === null ? {} : { epoch }) }
 
-/** This replica's actors on its bus: local mailboxes, and `_trails.replica.<boot>.node.*` for hints from others. */
+/** Signed messages to the other replicas, and from them; null without a bus that reaches any. */
+const otherReplicas = Effect.fnUntraced(function* (boot: string) {
+  const bus = yield* Bus
+  if (bus.kind === "local") return null
+  const { publicKey, secret } = yield* ServerKey
+  const hints = yield* CommitHints
+  const telemetry = yield* Telemetry
+  const clock = yield* Clock.Clock
+  const monotonic = yield* monotonicClock
+  const serverKey = importPublicKey(publicKey)
+  if (serverKey === null) return yield* Effect.die(new Error(`${publicKey} is no usable public key`))
+  const wallClock = () => clock.currentTimeMillisUnsafe()
+  const outbox = makeReplicaOutbox({
+    boot,
+    secret,
+    publish: bus.publish,
+    wallClock,
+    newNonce: () => randomBytes(REPLICA_NONCE_BYTES).toString("base64"),
+    sent: (kind) => telemetry.replicaMessagesSent.add(kind),
+    dropped: () => telemetry.replicaHintsDropped.add()
+  })
+  const inbox = new ReplicaInbox({
+    boot,
+    serverKey,
+    wallClock,
+    monotonic,
+    awaitsLog: hints.awaitsForeign,
+    accepted: (kind) => telemetry.replicaMessagesAccepted.add(kind),
+    refused: (reason) => telemetry.replicaMessagesRefused.add(reason)
+  })
+  yield* Effect.acquireRelease(
+    Effect.sync(() => hints.listen(outbox.committed)),
+    (unlisten) => Effect.sync(unlisten)
+  )
+  return {
+    outbox,
+    /** What is heard is told until the scope closes. */
+    hear: Effect.fnUntraced(function* (heed: (content: ReplicaContent) => void) {
+      for (const pattern of [replicaAddresses(boot), LOG_SUBJECT]) {
+        yield* bus.subscribe(pattern, (subject, body) => {
+          const content = inbox.open(subject, body)
+          if (content !== null) heed(content)
+        })
+      }
+    }),
+    tellForeign: hints.tellForeign
+  }
+})
+
+/** Hints go to local mailboxes, or to the owner's replica. */
+const hintBy =
+  (
+    tell: ActorSystem["Service"]["tell"],
+    boot: string,
+    outbox: ReplicaOutbox | undefined
+  ): ActorSystem["Service"]["hint"] =>
+  (appId, owner, what, epoch) => {
+    if (owner === null || owner === boot) tell(appId, messageOf(what, epoch ?? null))
+    else outbox?.hint(owner, what, { appId, epoch: epoch ?? null })
+  }
+
+/** This replica's actors, and their way to those of other replicas: hints over the bus (docs/protocol.md §17). */
 export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
   Layer.effect(
     ActorSystem,
@@ -45,17 +112,10 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
       const storage = yield* StorageActor
       const audit = yield* AuditLog
       const telemetry = yield* Telemetry
-      const bus = yield* Bus
       const { boot } = yield* ReplicaLease
       const serverKey = (yield* ServerKey).publicKey
-
       const commands = yield* CommandStore
-      const hintBy =
-        (tell: ActorSystem["Service"]["tell"]): ActorSystem["Service"]["hint"] =>
-        (appId, owner, what) => {
-          if (owner === null || owner === boot) tell(appId, HINTS[what])
-          else bus.publish(nodeAddress(owner, appId), what)
-        }
+      const others = yield* otherReplicas(boot)
 
       const system = yield* makeLocalActorSystem(
         (tell) => ({
@@ -72,15 +132,21 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
           newId: () => randomUUID(),
           commands,
           openCommands: openCommands(commands),
-          moved: (appId, owner) => hintBy(tell)(appId, owner, "moved")
+          moved: (appId, owner) => hintBy(tell, boot, others?.outbox)(appId, owner, "moved")
         }),
         options
       )
 
-      yield* bus.subscribe(nodeAddresses(boot), (subject, body) => {
-        const address = parseNodeAddress(subject)
-        if (address !== null && Object.hasOwn(HINTS, body)) system.tell(address.appId, HINTS[body as Hint])
-      })
-      return { ...system, hint: hintBy(system.tell) }
+      yield* (
+        others?.hear((content) => {
+          if (content.kind === "log") return others.tellForeign()
+          for (const { appId, epoch } of content.nodes) system.tell(appId, messageOf(content.kind, epoch))
+        }) ?? Effect.void
+      )
+      return {
+        ...system,
+        children: [...system.children, ...(others?.outbox.children ?? [])],
+        hint: hintBy(system.tell, boot, others?.outbox)
+      }
     })
   )

@@ -13,7 +13,9 @@ import { isUuid, uuidBytes } from "./Uuid.ts"
  * | `trails.<namespace>.<kind>.>` | one kind in a namespace |
  * | `trails.*.*.<label of root>.….<label>.>` | a subtree, its top included (that is what the closing `_` is for) |
  * | `_trails.replica.<boot>.node.<appId>` | an actor's address |
- * | `_trails.replica.<boot>.node.*` | all actors of a replica |
+ * | `_trails.replica.<boot>.nodes` | several actors of a replica, named in the message |
+ * | `_trails.replica.<boot>.>` | all that is for a replica |
+ * | `_trails.log` | all replicas: rows were committed to the log |
  */
 
 export const TREE_EVENT_KINDS = [
@@ -120,17 +122,31 @@ export const subtreeFilter = (path: ReadonlyArray<string>, sha256: Hash): string
 
 export const nodeAddress = (boot: string, appId: string): string => `_trails.replica.${boot}.node.${appId}`
 
-/** What a replica subscribes to. */
-export const nodeAddresses = (boot: string): string => `_trails.replica.${boot}.node.*`
+/** Of a message that names several nodes of a replica. */
+export const nodesAddress = (boot: string): string => `_trails.replica.${boot}.nodes`
 
-export const parseNodeAddress = (subject: string): { readonly boot: string; readonly appId: string } | null => {
-  const [first, second, boot, node, appId, ...more] = subject.split(".")
-  return first === "_trails" &&
-    second === "replica" &&
-    node === "node" &&
-    more.length === 0 &&
-    isUuid(boot) &&
-    isUuid(appId)
-    ? { boot, appId }
-    : null
+/** What a replica subscribes to, beside `LOG_SUBJECT`. */
+export const replicaAddresses = (boot: string): string => `_trails.replica.${boot}.>`
+
+/** Heard by all replicas. */
+export const LOG_SUBJECT = "_trails.log"
+
+/** Whom a message for all replicas names as its receiver. */
+export const BROADCAST = "*"
+
+/** Where a message between replicas was sent to. */
+export interface ReplicaAddress {
+  /** UUID of a boot, or `BROADCAST`. */
+  readonly to: string
+  /** null: the subject names no single node. */
+  readonly appId: string | null
+}
+
+/** Null for anything that no replica sends to. */
+export const parseReplicaSubject = (subject: string): ReplicaAddress | null => {
+  if (subject === LOG_SUBJECT) return { to: BROADCAST, appId: null }
+  const [first, second, boot, what, appId, ...more] = subject.split(".")
+  if (first !== "_trails" || second !== "replica" || !isUuid(boot) || more.length > 0) return null
+  if (what === "nodes") return appId === undefined ? { to: boot, appId: null } : null
+  return what === "node" && isUuid(appId) ? { to: boot, appId } : null
 }

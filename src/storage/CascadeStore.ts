@@ -92,6 +92,8 @@ export interface CascadePlace {
 export interface Touched {
   readonly appId: string
   readonly owner: string | null
+  /** The node's, after that. */
+  readonly epoch: number
 }
 
 /** A node's end with consequences for others (PROTOCOL §2 `supervision`). */

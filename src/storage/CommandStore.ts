@@ -41,8 +41,8 @@ export interface CommandRow extends Omit<NewCommand, "ttlMs"> {
 }
 
 export type Sent =
-  /** `owner`: the replica that holds its session, to be hinted. */
-  | { readonly _tag: "Queued"; readonly row: CommandRow; readonly owner: string | null }
+  /** `owner`: the replica that holds its session, to be hinted; `epoch`: the node's. */
+  | { readonly _tag: "Queued"; readonly row: CommandRow; readonly owner: string | null; readonly epoch: number }
   /** Its key was used before. */
   | { readonly _tag: "Known"; readonly row: CommandRow }
   | { readonly _tag: "Ended"; readonly status: NodeState }

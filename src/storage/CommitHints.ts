@@ -6,14 +6,18 @@ import { NodeStore } from "./NodeStore.ts"
 export type OnCommit = (path: ReadonlyArray<string>, status: NodeState) => void
 
 /**
- * Tells, within this process, that rows of a node have been committed: a hint to look at the log, never the fact
- * (DESIGN §2). Costs nothing while nobody listens.
+ * Tells that rows of a node have been committed: a hint to look at the log, never the fact (DESIGN §2). Of commits of this
+ * process it says which node's; of other replicas' only that there are some. Costs nothing while nobody listens.
  */
 export class CommitHints extends Context.Service<
   CommitHints,
   {
-    /** Until the answer is called. The listener must neither throw nor wait. */
-    readonly listen: (listener: OnCommit) => () => void
+    /** Until the answer is called. The listeners must neither throw nor wait. `onForeign`: another replica has committed. */
+    readonly listen: (listener: OnCommit, onForeign?: () => void) => () => void
+    /** Another replica says that it has committed. */
+    readonly tellForeign: () => void
+    /** Whether anybody listens for that. */
+    readonly awaitsForeign: () => boolean
   }
 >()("trails/storage/CommitHints") {}
 
@@ -22,6 +26,7 @@ export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Lay
   Effect.gen(function* () {
     const store = yield* NodeStore
     const listeners = new Set<OnCommit>()
+    const foreign = new Set<() => void>()
     const tell: OnCommit = (path, status) => {
       for (const listener of listeners) listener(path, status)
     }
@@ -45,10 +50,20 @@ export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Lay
           })
         )
     })
-    const listen: CommitHints["Service"]["listen"] = (listener) => {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    }
-    return Context.make(NodeStore, hinted).pipe(Context.add(CommitHints, { listen }))
+    const hints = CommitHints.of({
+      listen: (listener, onForeign) => {
+        listeners.add(listener)
+        if (onForeign !== undefined) foreign.add(onForeign)
+        return () => {
+          listeners.delete(listener)
+          if (onForeign !== undefined) foreign.delete(onForeign)
+        }
+      },
+      tellForeign: () => {
+        for (const listener of foreign) listener()
+      },
+      awaitsForeign: () => foreign.size > 0
+    })
+    return Context.make(NodeStore, hinted).pipe(Context.add(CommitHints, hints))
   })
 )

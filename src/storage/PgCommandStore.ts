@@ -16,7 +16,7 @@ import {
 const as = (rows: ReadonlyArray<Row>): ReadonlyArray<CommandRow> =>
   rows as ReadonlyArray<unknown> as ReadonlyArray<CommandRow>
 
-const ownerOf = (row: Row): string | null => row["owner"] as string | null
+const placeOf = (row: Row) => ({ owner: row["owner"] as string | null, epoch: row["epoch"] as number })
 
 /** `CommandStore` on SQL, the same for Postgres and PGlite. */
 export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
@@ -38,7 +38,7 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
       if (found.id === null) return { _tag: "Ended", status: row["status"] as NodeState } as Sent
       return (
         found.correlationId === correlationId
-          ? { _tag: "Queued", row: found, owner: ownerOf(row) }
+          ? { _tag: "Queued", row: found, ...placeOf(row) }
           : { _tag: "Known", row: found }
       ) as Sent
     })
@@ -57,7 +57,7 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
           ttlMs
         ])
         if (row === undefined) return yield* known(command)
-        return { _tag: "Queued", row: row as unknown as CommandRow, owner: ownerOf(row) } as const
+        return { _tag: "Queued", row: row as unknown as CommandRow, ...placeOf(row) } as const
       }),
       read: (appId, correlationId) =>
         Effect.map(database.query(readCommand, [appId, correlationId]), (rows) => as(rows)[0] ?? null),

@@ -37,8 +37,8 @@ export const cascadeRunner: Effect.Effect<
 
   const advance = Effect.fnUntraced(function* (id: string) {
     const { asked, forced, isFinished } = yield* store.advance(id)
-    for (const { appId, owner } of forced) if (owner !== null) target.hint(appId, owner, "moved")
-    for (const { appId, owner } of asked) if (owner !== null) target.hint(appId, owner, "commanded")
+    for (const { appId, epoch, owner } of forced) if (owner !== null) target.hint(appId, owner, "moved", epoch)
+    for (const { appId, epoch, owner } of asked) if (owner !== null) target.hint(appId, owner, "commanded", epoch)
     return isFinished || asked.length > 0
   })
 

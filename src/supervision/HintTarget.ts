@@ -7,6 +7,7 @@ export type Hint = "moved" | "commanded"
 export class HintTarget extends Context.Service<
   HintTarget,
   {
-    readonly hint: (appId: string, owner: string | null, what: Hint) => void
+    /** `epoch`: the one under which the row was seen, where that is known. */
+    readonly hint: (appId: string, owner: string | null, what: Hint, epoch?: number) => void
   }
 >()("trails/supervision/HintTarget") {}

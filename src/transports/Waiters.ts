@@ -7,6 +7,7 @@ import { type Standing, type Stir, TreeQueries } from "../storage/TreeQueries.ts
 import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { Problem, tryLater } from "./rest/Problem.ts"
+import { makeSweeper } from "./Sweeper.ts"
 
 /** What is hinted within so long is looked at together. */
 const PULSE_MS = 5
@@ -52,7 +53,7 @@ interface Waiter {
  * Who waits over HTTP. Invariants:
  * - L1 it is registered before it looks: what is committed after the look wakes it.
  * - L2 a waiter costs a timer and no query: hints wake those whom they concern, and one sweep for all finds what no hint
- *   told of, by whichever replica it was committed.
+ *   told of, by whichever replica it was committed. Another replica's hint makes the sweep look at once.
  * - L3 the end of a node is read once for all who wait for it.
  * - L4 a waiter whose fiber ends, for whatever reason, is forgotten at once.
  */
@@ -61,12 +62,16 @@ export class Waiters extends Context.Service<
   {
     /** How the node stands when it has ended, at the latest after `ms`. null: no such node. */
     readonly ended: (appId: string, ms: number) => Effect.Effect<Standing | null, StoreError | Problem>
-    /** What `look` finds once it finds something behind the node's row `n`; null when that takes longer than `ms`. */
+    /**
+     * What `look` finds once it finds something behind the node's row `n`; null when that takes longer than `ms`.
+     * `everyMs`: it is looked as often whatever happens, for what is no row of the log.
+     */
     readonly logged: <A, E>(
       appId: string,
       n: number,
       look: Effect.Effect<A | null, E>,
-      ms: number
+      ms: number,
+      everyMs?: number
     ) => Effect.Effect<A | null, E | Problem>
     /** Returns when something has happened at or below the node since the log id `cursor`, at the latest after `ms`. */
     readonly stirred: (appId: string, cursor: number, ms: number) => Effect.Effect<Stir | null, StoreError | Problem>
@@ -122,7 +127,7 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
 
   const enter = (appId: string, scope: Scope): Waiter => {
     const waiter = { appId, scope, n: 0, newest: 0, woken: Deferred.makeUnsafe<Standing | null, Problem>() }
-    if (count++ === 0) unlisten = hints.listen(onCommit)
+    if (count++ === 0) unlisten = hints.listen(onCommit, sweeper.stir)
     const others = watched.get(appId)
     if (others === undefined) watched.set(appId, new Set([waiter]))
     else others.add(waiter)
@@ -165,7 +170,7 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
       })
     )
 
-  const logged = <A, E>(appId: string, n: number, look: Effect.Effect<A | null, E>, ms: number) =>
+  const logged = <A, E>(appId: string, n: number, look: Effect.Effect<A | null, E>, ms: number, everyMs = ms) =>
     attend(
       appId,
       "rows",
@@ -175,7 +180,7 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
         if (found !== null || ms === 0) return found
         const rounds = Effect.gen(function* () {
           for (;;) {
-            yield* Deferred.await(waiter.woken)
+            yield* told(waiter, everyMs)
             if (closed) return yield* stopping
             waiter.woken = Deferred.makeUnsafe()
             const next = yield* look
@@ -238,7 +243,11 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
         if (node === undefined) continue
         if (waiter.scope === "end" ? isEnded(node.status) : node.n > waiter.n) {
           if (waiter.scope === "end") end(appId)
-          else wake(waiter)
+          else {
+            // What it finds now is behind it: only what comes then wakes it again.
+            waiter.n = node.n
+            wake(waiter)
+          }
         }
       }
     }
@@ -254,13 +263,14 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
     swept = newest
   })
 
-  const child = (id: string, start: Effect.Effect<unknown>): ChildSpec => ({
-    id,
+  const sweeper = yield* makeSweeper("waiters/sweep", limits.sweepMs, sweep)
+  const teller: ChildSpec = {
+    id: "waiters/tell",
     restart: "permanent",
     intensity: defaultIntensity,
     shutdownMs: 1000,
-    start
-  })
+    start: Effect.forever(beat)
+  }
 
   telemetry.gauge("waiters", () => count)
 
@@ -274,17 +284,6 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
         for (const { woken } of waiters) Deferred.doneUnsafe(woken, Effect.fail(stopping))
       }
     }),
-    children: [
-      child("waiters/tell", Effect.forever(beat)),
-      child(
-        "waiters/sweep",
-        Effect.forever(
-          Effect.andThen(
-            Effect.sleep(limits.sweepMs),
-            Effect.catch(sweep, (error) => Effect.logDebug("the log was not looked at for waiters", error.message))
-          )
-        )
-      )
-    ]
+    children: [teller, sweeper.child]
   })
 })

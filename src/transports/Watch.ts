@@ -8,6 +8,7 @@ import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { errorFrame } from "./SocketHub.ts"
 import { SOCKET_LIMITS, type SocketLimits } from "./SocketLimits.ts"
+import { makeSweeper } from "./Sweeper.ts"
 import { parseCursor, type Subscriber, Subscription, type Watcher } from "./Subscription.ts"
 import { eventFrame } from "./TreeEvents.ts"
 
@@ -29,7 +30,8 @@ const RETRY_AFTER_MS = 1000
  * - W1 a subscription is in the queue or in a turn at most once: its events go out in commit order.
  * - W2 the cursor moves with the event that is sent and with nothing else: whatever fails, nothing is left out.
  * - W3 nothing is read for a peer that does not read, and no row is kept for it: what did not go out is read again.
- * - W4 a hint only wakes, and the sweep finds what no hint told of, by whichever replica it was committed.
+ * - W4 a hint only wakes, and the sweep finds what no hint told of, by whichever replica it was committed. Another replica's
+ *   hint makes the sweep look at once.
  */
 export class Watch extends Context.Service<
   Watch,
@@ -88,7 +90,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
 
   const begin = (subscriber: Subscriber, scope: Subscription["scope"], cursor: number): void => {
     const subscription = new Subscription(subscriber, scope, cursor)
-    if (count++ === 0) unlisten = hints.listen(onCommit)
+    if (count++ === 0) unlisten = hints.listen(onCommit, sweeper.stir)
     const own = sessions.get(subscriber)
     if (own === undefined) sessions.set(subscriber, [subscription])
     else own.push(subscription)
@@ -231,14 +233,17 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
     swept = newest
   })
 
-  const child = (id: string, start: Effect.Effect<unknown>): ChildSpec => ({
-    id,
+  const sweeper = yield* makeSweeper("watch/sweep", limits.watchSweepMs, sweep)
+  const pullers: ChildSpec = {
+    id: "watch/pull",
     restart: "permanent",
     intensity: defaultIntensity,
     shutdownMs: 1000,
-    start
-  })
-  const forever = [Effect.forever(beat), ...Array.from({ length: PULLERS }, () => Effect.forever(pull))]
+    start: Effect.all([Effect.forever(beat), ...Array.from({ length: PULLERS }, () => Effect.forever(pull))], {
+      concurrency: "unbounded",
+      discard: true
+    })
+  }
 
   telemetry.gauge("subscriptions", () => count)
   telemetry.gauge("subscriptions_starved", () => starved)
@@ -260,18 +265,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
     end: (subscriber) => {
       for (const subscription of sessions.get(subscriber) ?? []) drop(subscription)
     },
-    children: [
-      child("watch/pull", Effect.all(forever, { concurrency: "unbounded", discard: true })),
-      child(
-        "watch/sweep",
-        Effect.forever(
-          Effect.andThen(
-            Effect.sleep(limits.watchSweepMs),
-            Effect.catch(sweep, (error) => Effect.logDebug("the log was not looked at for subscribers", error.message))
-          )
-        )
-      )
-    ],
+    children: [pullers, sweeper.child],
     stats: () => ({ subscriptions: count, starved })
   })
 })

@@ -23,6 +23,7 @@ import type {
 } from "../../src/protocol/Frames.ts"
 import { encodeFrame } from "../../src/protocol/FrameEncoder.ts"
 import { Settings, type SettingsShape } from "../../src/Settings.ts"
+import * as CommitHints from "../../src/storage/CommitHints.ts"
 import { NodeQueries } from "../../src/storage/NodeQueries.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
 import type { HotState, NodeRow } from "../../src/storage/NodeRow.ts"
@@ -327,23 +328,24 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** The real actors and the real SQL on an embedded database; sessions are arrays, sockets there are none. */
-export const layer = (
+/** One replica's real actors on the stores that it is given; sessions are arrays, sockets there are none. */
+export const replicaLayer = (
   patch: Partial<SettingsShape> = {},
   options: LocalActorSystemOptions = defaultActorOptions,
   /** Fault verbs: what the actors see instead of the store. */
-  wrap: (store: NodeStore["Service"]) => NodeStore["Service"] = (store) => store
+  wrap: (store: NodeStore["Service"]) => NodeStore["Service"] = (store) => store,
+  bus: Layer.Layer<Bus> = Bus.local
 ) => {
   const boot = randomUUID()
   const wrapped = Layer.effect(NodeStore, Effect.map(NodeStore, wrap))
   return Layer.effect(Harness, make).pipe(
     Layer.provideMerge(ReplicaActors.layer({ ...options, workers: 16 })),
     Layer.provideMerge(StorageActor.layer),
+    Layer.provideMerge(CommitHints.layer),
     Layer.provideMerge(wrapped),
-    Layer.provideMerge(Layer.mergeAll(Storage.layer, Bus.local)),
     Layer.provideMerge(
       Layer.mergeAll(
-        Pglite.layer({ folder: null }),
+        bus,
         Telemetry.layer,
         Layer.succeed(Settings, settings(patch)),
         Layer.succeed(ServerKey, { publicKey: SERVER.key, source: "test", secret: importSeed(SERVER.seed) }),
@@ -366,3 +368,14 @@ export const layer = (
     )
   )
 }
+
+/** One replica on an embedded database with the real SQL. */
+export const layer = (
+  patch: Partial<SettingsShape> = {},
+  options: LocalActorSystemOptions = defaultActorOptions,
+  wrap: (store: NodeStore["Service"]) => NodeStore["Service"] = (store) => store
+) =>
+  replicaLayer(patch, options, wrap).pipe(
+    Layer.provideMerge(Storage.layer),
+    Layer.provideMerge(Pglite.layer({ folder: null }))
+  )

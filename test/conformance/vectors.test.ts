@@ -180,8 +180,8 @@ describe("subjects.json", () => {
   )
   it.each(vectors.addresses)("$subject", ({ boot, appId, subject }) => {
     assert.strictEqual(Subjects.nodeAddress(boot!, appId!), subject)
-    assert.deepStrictEqual(Subjects.parseNodeAddress(subject), { boot: boot!, appId: appId! })
-    assert.isNull(Subjects.parseNodeAddress(`${subject}.x`))
+    assert.deepStrictEqual(Subjects.parseReplicaSubject(subject), { to: boot!, appId: appId! })
+    assert.isNull(Subjects.parseReplicaSubject(`${subject}.x`))
   })
 })
 

@@ -86,11 +86,12 @@ class Forest {
 
   readonly #hints = Layer.effect(
     CommitHints.CommitHints,
-    Effect.map(CommitHints.CommitHints, ({ listen }) => ({
-      listen: (listener: CommitHints.OnCommit) =>
-        listen((path, status) => {
+    Effect.map(CommitHints.CommitHints, (hints) => ({
+      ...hints,
+      listen: (listener: CommitHints.OnCommit, onForeign?: () => void) =>
+        hints.listen((path, status) => {
           if (!this.isDeaf) listener(path, status)
-        })
+        }, onForeign)
     }))
   )
 
@@ -130,7 +131,7 @@ export class Backstage {
   readonly keys = new Map<string, ReadonlyArray<string>>()
   readonly paths = new Map<string, ReadonlyArray<string>>()
   readonly commands: Array<NewCommand> = []
-  readonly hints: Array<readonly [string, string | null, string]> = []
+  readonly hints: Array<Parameters<ActorSystem["Service"]["hint"]>> = []
   /** What becomes of a command. */
   sent: (command: NewCommand) => SentCommand = () => ({ _tag: "Unknown" })
 
@@ -191,7 +192,7 @@ export class Backstage {
         }
         return true
       },
-      hint: (appId, owner, what) => void this.hints.push([appId, owner, what]),
+      hint: (...hint) => void this.hints.push(hint),
       stats: () => ({ actors: 0, queued: 0, rebuilt: 0 }),
       stop: Effect.void,
       children: []

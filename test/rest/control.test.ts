@@ -34,7 +34,12 @@ const rowOf = (patch: Partial<CommandRow> = {}): CommandRow => ({
   ...patch
 })
 
-const queued = (patch: Partial<CommandRow> = {}): Sent => ({ _tag: "Queued", row: rowOf(patch), owner: "boot" })
+const queued = (patch: Partial<CommandRow> = {}): Sent => ({
+  _tag: "Queued",
+  row: rowOf(patch),
+  owner: "boot",
+  epoch: 7
+})
 
 describe("POST apps/{id}/control", () => {
   it("queues the exact text of the payload, hints the owner, and audits it with the command's id", async () => {
@@ -47,7 +52,7 @@ describe("POST apps/{id}/control", () => {
     assert.include(answer.text, '"payload":{"n": 12345678901234567890}')
     const [command] = rest.backstage.commands
     assert.include(command, { appId: ID, action: "reload", payload: '{"n": 12345678901234567890}', ttlMs: 5000 })
-    assert.deepEqual(rest.backstage.hints, [[ID, "boot", "commanded"]])
+    assert.deepEqual(rest.backstage.hints, [[ID, "boot", "commanded", 7]])
     assert.deepInclude(rest.backstage.audit.at(-1), {
       actor: "anonymous",
       action: "control reload",

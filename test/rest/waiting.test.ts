@@ -4,6 +4,7 @@ import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { NodeRow } from "../../src/storage/NodeRow.ts"
 import type { NodeWrite } from "../../src/storage/NodeStore.ts"
+import { Problem } from "../../src/transports/rest/Problem.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { birthOf, bornRow, hotState, logEntry, requestOf, statusWrite } from "../storage/rows.ts"
 import { ID, refused, RestFixture } from "./RestFixture.ts"
@@ -42,6 +43,47 @@ const wait = (node: { readonly appId: string }, query = "?timeout=20") =>
   rest.send("GET", `/api/v1/apps/${node.appId}/wait${query}`)
 const tree = (node: { readonly appId: string }, query = "") =>
   rest.send("GET", `/api/v1/apps/${node.appId}/tree${query}`)
+
+describe("who waits for what is behind a row", () => {
+  it("looks once for what has moved, however often the log is looked at for others", async () => {
+    const { forest } = rest.backstage
+    const node = await append(await append(await bear()))
+    let looks = 0
+    const look = Effect.sync(() => {
+      looks++
+      return null
+    })
+    const refusal = Effect.runPromise(Effect.flip(forest.waiters.logged(node.appId, 0, look, 20_000)))
+    await until(1)
+    forest.isDeaf = true
+    const others = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const other = await bear()
+        const answer = wait(other)
+        await until(2)
+        await finish(other)
+        await answer
+      }
+    }
+    await others(1)
+    const before = looks
+    assert.isAtMost(before, 2)
+    await others(4)
+    assert.strictEqual(looks, before)
+    await append(node)
+    await waitUntil("it looks again", () => looks > before)
+    await Effect.runPromise(forest.waiters.close)
+    assert.instanceOf(await refusal, Problem)
+  })
+
+  it("looks as often as it says even if nothing happens", async () => {
+    const { forest } = rest.backstage
+    const node = await bear()
+    let looks = 0
+    const look = Effect.sync(() => (++looks < 4 ? null : looks))
+    assert.strictEqual(await Effect.runPromise(forest.waiters.logged(node.appId, 9, look, 20_000, 10)), 4)
+  })
+})
 
 describe("GET apps/{id}/wait", () => {
   it("a node that has ended is told at once, its payload to the digit", async () => {

@@ -77,6 +77,9 @@ export const startTransport = async (
   const runtime = ManagedRuntime.make(WebSocketServer.layerWith(socketLimits).pipe(Layer.provideMerge(dependencies)))
   const sockets = await runtime.runPromise(WebSocketServer)
   const store = await runtime.runPromise(NodeStore)
+  // The same tables as another replica sees them: no commit of it is told here.
+  const elsewhere = await runtime.runPromise(Effect.provide(NodeStore, Layer.fresh(MemoryNodeStore.layer)))
+  const hints = await runtime.runPromise(CommitHints.CommitHints)
   const watching = await runtime.runPromise(Watch)
   const { port } = await runtime.runPromise(HttpServer.use((server) => server.listen))
   return {
@@ -84,6 +87,8 @@ export const startTransport = async (
     sockets,
     /** The nodes that are watched; the actors are no part of it. */
     store,
+    elsewhere,
+    hints,
     watching,
     port,
     serverKeys,

@@ -73,9 +73,9 @@ describe("subscribe", () => {
     if (born._tag !== "Born") throw new Error(born._tag)
     let { n } = born.row
     const { appId } = born.row
-    const report = async (count = 1, payload = "{}") => {
+    const report = async (count = 1, payload = "{}", store = transport.store) => {
       const rows = Array.from({ length: count }, (_, index) => statusEntry(appId, n + index, payload))
-      await Effect.runPromise(transport.store.append(0, [statusWrite({ ...born.row, n }, n, { rows })]))
+      await Effect.runPromise(store.append(0, [statusWrite({ ...born.row, n }, n, { rows })]))
       n += count
     }
     return { appId, report }
@@ -95,6 +95,23 @@ describe("subscribe", () => {
       await waitUntil("its event", () => events(peer).length === i + 2)
     }
     expect(counters(peer)).toEqual(upTo(21))
+  })
+
+  it("another replica's word that it has committed wakes it: no sweep is waited for", async () => {
+    await restart({ watchSweepMs: 3_600_000 })
+    const peer = await parent()
+    subscribe(peer)
+    const node = await child(peer)
+    await waitUntil("its birth", () => events(peer).length === 1)
+    for (let i = 0; i < 5; i++) {
+      await node.report(1, "{}", transport.elsewhere)
+      transport.hints.tellForeign()
+      await waitUntil("its event", () => events(peer).length === i + 2)
+    }
+    expect(counters(peer)).toEqual(upTo(6))
+    expect(transport.hints.awaitsForeign()).toBe(true)
+    peer.wire.terminate()
+    await waitUntil("nobody listens", () => !transport.hints.awaitsForeign())
   })
 
   it("a commit while a page is being read is not slept over", async () => {

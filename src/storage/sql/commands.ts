@@ -34,7 +34,7 @@ with sent as (
   on conflict do nothing
   returning *
 )
-select ${COLUMNS}, s.owner
+select ${COLUMNS}, s.owner, s.epoch
 from sent c join public.node_status s on s.app_id = any (array[c.app_id])`
 }
 
@@ -42,7 +42,7 @@ from sent c join public.node_status s on s.app_id = any (array[c.app_id])`
 export const knownCommand: Statement = {
   name: "command.known",
   text: `
-select s.status, s.owner, c.*
+select s.status, s.owner, s.epoch, c.*
 from public.node_status s
 left join lateral (
   select ${COLUMNS} from public.control_queue c

@@ -14,6 +14,8 @@ import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest,
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
 const TTL = { min: 1, max: 7 * 24 * 3_600_000, otherwise: 300_000 }
 const WAIT = { min: 0, max: 300_000, otherwise: 0 }
+/** How often who waits looks at the row, milliseconds: an expiry is no event of the node, nothing wakes for it. */
+const LOOK_EVERY = 1000
 /** After its time is over a command is expired, by the database's clock: what is waited beyond it, milliseconds. */
 const CLOCKS = 100
 
@@ -38,9 +40,8 @@ export const controlRoutes = (
       const { appId, correlationId } = row
       const read = commands.read(appId, correlationId)
       const look = Effect.map(read, (found) => (found === null || isThrough(found) ? found : null))
-      // An expiry is no event of the node: nothing wakes for it.
       const left = Math.max(0, row.expiresAt - row.issuedAt) + CLOCKS
-      const found = yield* Effect.raceFirst(waiters.logged(appId, 0, look, Math.min(ms, left)), gone)
+      const found = yield* Effect.raceFirst(waiters.logged(appId, 0, look, Math.min(ms, left), LOOK_EVERY), gone)
       return found ?? (yield* read) ?? row
     })
 
@@ -92,7 +93,7 @@ export const controlRoutes = (
           }
           return json(commandText(yield* settled(sent.row, timeoutMs, gone)))
         case "Queued":
-          actors.hint(appId, sent.owner, "commanded")
+          actors.hint(appId, sent.owner, "commanded", sent.epoch)
           return json(commandText(yield* settled(sent.row, timeoutMs, gone)), 201)
       }
     })

@@ -107,7 +107,7 @@ export const forceCascade: Statement = {
   select ${LOG_TURN} from moved having count(*) > 0
 ), logged as (${logCancelled("moved", ", 'forced', true, 'outcome', case when e.told then 'forced' else 'unreachable' end")}
 )
-select m.app_id as "appId", m.owner from moved m`
+select m.app_id as "appId", m.owner, m.epoch from moved m`
 }
 
 /** Of another action than cancel: nobody has answered in time, and nothing is forced. */
@@ -135,7 +135,7 @@ export const releaseCascade: Statement = {
   join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
   where c.delivered_at is null and s.session is not null
 ), next as materialized (
-  select n.app_id, s.owner, s.status in (${FINAL_STATES}) as ended
+  select n.app_id, s.owner, s.epoch, s.status in (${FINAL_STATES}) as ended
   from k cross join level cross join lateral (
     select n.app_id from public.cascade_nodes n
     where n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'pending'
@@ -151,7 +151,7 @@ export const releaseCascade: Statement = {
     correlation_id = case when not next.ended then gen_random_uuid() end
   from next
   where n.operation = $1::uuid and n.app_id = any (array[next.app_id]) and ${IS("pending")}
-  returning n.app_id, n.correlation_id, n.grace_ms, next.owner
+  returning n.app_id, n.correlation_id, n.grace_ms, next.owner, next.epoch
 ), queued as (
   insert into public.control_queue (
     app_id, correlation_id, action, payload, issued_by, traceparent, operation, expires_at)
@@ -164,7 +164,7 @@ export const releaseCascade: Statement = {
   where r.correlation_id is not null
   order by r.app_id
 )
-select r.app_id as "appId", r.owner, r.correlation_id is not null as asked from released r`
+select r.app_id as "appId", r.owner, r.epoch, r.correlation_id is not null as asked from released r`
 }
 
 /** $1 operation. A row: it is through. */
