@@ -20,6 +20,7 @@ export interface SettingsShape {
   readonly defaultStartDeadline: number
   readonly disconnectGrace: number
   readonly reconnectWindow: number
+  readonly replicaLease: number
   readonly pingInterval: number
   readonly maxFrame: number
   readonly logLevel: "debug" | "info" | "warn" | "error"
