@@ -27,11 +27,17 @@ const leaseOf = ({ leaseLeftMs }: Standing): string => {
   return leaseLeftMs < 0 ? "lease over" : `lease ${(leaseLeftMs / 1000).toFixed(1)} s`
 }
 
+/** What it says of itself, and what the balancer made of it when it last looked. */
+const readinessOf = ({ balanced, ready }: ReplicaView): string => {
+  if (ready) return balanced ? "ready" : "ready, not reached"
+  return balanced ? "not ready, still reached" : "not ready"
+}
+
 const replicaLine = (replica: ReplicaView): ReadonlyArray<string> => {
-  const { balanced, cuts, ready, standing } = replica
+  const { cuts, standing } = replica
   return [
     ...processOf(replica),
-    ready ? (balanced ? "ready" : "ready, not reached") : "not ready",
+    readinessOf(replica),
     ...(standing === null
       ? ["lease ?", "sessions ?", ""]
       : [

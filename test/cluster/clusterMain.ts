@@ -59,6 +59,11 @@ const cluster = await Cluster.start({
   replicas: count("replicas", replicas),
   natsServers: count("nats", nats),
   level: signed ? "signed" : "open"
+}).catch((error: unknown) => {
+  // A Ctrl-C of a terminal reaches what is being started, too.
+  if (interruptedAt !== null) return process.exit(EX_INTERRUPTED)
+  console.error(error instanceof Error ? error.message : String(error))
+  return process.exit(1)
 })
 let failed = false
 if (interruptedAt === null) {

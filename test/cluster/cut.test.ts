@@ -18,7 +18,7 @@ describe("a replica that is cut off", () => {
 
   beforeAll(async () => {
     cluster = await Cluster.start({
-      env: { REPLICA_LEASE: `${LEASE_MS}ms`, TRAILS_PING_INTERVAL: "1", DISCONNECT_GRACE: "15s" }
+      env: { REPLICA_LEASE: `${LEASE_MS}ms`, TRAILS_PING_INTERVAL: "1", DISCONNECT_GRACE: "30s" }
     })
     crowd = await Crowd.gather(cluster, { families: 6, children: 4 })
     for (const node of crowd.all) node.status({ phase: "before" })
@@ -101,7 +101,14 @@ describe("a replica that is cut off", () => {
       withinMs: HEALED_MS,
       everyMs: 100
     })
-    await waitUntil("the library's nodes are at the others", () => crowd.isAttached, { withinMs: HEALED_MS })
+    await waitUntil(
+      "the library's nodes are at the others",
+      async () => {
+        const holders = await crowd.holders()
+        return crowd.all.every(({ appId }) => holders.has(appId))
+      },
+      { withinMs: HEALED_MS, everyMs: 100 }
+    )
     cluster.heal(name)
     await expectWhole()
     await waitUntil("the balancer gives it connections again", () => cluster.balancer.ready.includes(name))
