@@ -34,10 +34,11 @@ const readinessOf = ({ balanced, ready }: ReplicaView): string => {
 }
 
 const replicaLine = (replica: ReplicaView): ReadonlyArray<string> => {
-  const { cuts, standing } = replica
+  const { cuts, onNats, standing } = replica
   return [
     ...processOf(replica),
     readinessOf(replica),
+    onNats === null ? "" : onNats ? "on NATS" : "without NATS",
     ...(standing === null
       ? ["lease ?", "sessions ?", ""]
       : [

@@ -1,3 +1,4 @@
+import { metric, readMetrics } from "../harness/Metrics.ts"
 import type { NatsServer } from "../harness/NatsServer.ts"
 import { queryPostgres } from "../harness/StoredState.ts"
 import type { CutMode } from "./Link.ts"
@@ -26,6 +27,8 @@ export interface Standing {
 export interface ReplicaView extends ProcessView {
   /** Asked past its links. */
   readonly ready: boolean
+  /** It has a connection to a nats-server; null when it does not answer. */
+  readonly onNats: boolean | null
   /** The balancer gives it connections. */
   readonly balanced: boolean
   /** Null: the database does not answer, or has never heard of it. */
@@ -74,6 +77,14 @@ const readStandings = async (url: string): Promise<ReadonlyMap<string, Standing>
   }
 }
 
+const isOnNats = async ({ trailsd }: Replica): Promise<boolean | null> => {
+  try {
+    return metric(await readMetrics(trailsd.http), "trails_nats_connected") === 1
+  } catch {
+    return null
+  }
+}
+
 const cutsOf = (replica: Replica): ReplicaView["cuts"] =>
   Object.fromEntries(
     linkNames.flatMap((name) => {
@@ -104,6 +115,7 @@ export const readClusterState = async (cluster: Asked): Promise<ClusterState> =>
       cluster.replicas.map(async (replica) => ({
         ...view(replica.name),
         ready: replica.state === "up" && (await replica.trailsd.readyz()) === 200,
+        onNats: replica.state === "up" ? await isOnNats(replica) : null,
         balanced: cluster.balancer.ready.includes(replica.name),
         cuts: cutsOf(replica)
       }))

@@ -19,6 +19,12 @@ export interface ReplicaPlan {
   readonly options: TrailsdOptions
 }
 
+const through = (link: Link, url: string): string => {
+  const changed = new URL(url)
+  changed.port = String(link.port)
+  return changed.href
+}
+
 /** A trailsd with a link of its own to everything that it talks with. */
 export class Replica extends Member implements ServerAddress {
   readonly trailsd: Trailsd
@@ -33,14 +39,18 @@ export class Replica extends Member implements ServerAddress {
   /** Its links are there; the process is not started. `env` gets what belongs to this replica alone. */
   static async make({ name, nats, options, postgres, random }: ReplicaPlan): Promise<Replica> {
     const database = await Link.to(postgres.port, random)
-    const url = new URL(postgres.url)
-    url.port = String(database.port)
     const ways = await Promise.all(nats.map((server) => Link.to(server.port, random)))
     const trailsd = await Trailsd.reserve({
       ...options,
-      databaseUrl: url.href,
+      databaseUrl: through(database, postgres.url),
       readyWithinMs: READY_WITHIN_MS,
-      env: { SERVER_INSTANCE: name, ...options.env }
+      env: {
+        SERVER_INSTANCE: name,
+        NATS_URL: nats.map(({ url }, index) => through(ways[index]!, url)).join(","),
+        // What Debian has is older than what production needs, and does for tests.
+        NATS_ANY_VERSION: "true",
+        ...options.env
+      }
     })
     const clients = await Link.to(trailsd.port, random)
     return new Replica(name, trailsd, { clients: [clients], postgres: [database], nats: ways })

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { check, describeViolations } from "../harness/Checker.ts"
 import { seeded } from "../harness/Random.ts"
+import { post } from "../harness/Rest.ts"
 import { queryPostgres, readPostgres } from "../harness/StoredState.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { Fleet } from "../system/Fleet.ts"
@@ -112,6 +113,30 @@ describe("a replica that is cut off", () => {
     cluster.heal(name)
     await expectWhole()
     await waitUntil("the balancer gives it connections again", () => cluster.balancer.ready.includes(name))
+  })
+
+  it("all of them from NATS: commands given to a replica that does not hold the node are answered", async () => {
+    for (const { name } of cluster.replicas) cluster.cut(name, "nats")
+    const elsewhere = await crowd.elsewhere()
+    const answers = await Promise.all(
+      crowd.all.map(async (node) => {
+        const body = { action: "echo", payload: node.appId, timeoutMs: 12_000 }
+        return await post(elsewhere(node).http, `apps/${node.appId}/control`, body)
+      })
+    )
+    expect(answers.map(({ body }) => (body as { readonly result: unknown }).result)).toEqual(
+      crowd.all.map(({ appId }) => appId)
+    )
+    cluster.heal()
+    await expectWhole()
+    await waitUntil(
+      "all are on NATS again",
+      async () => (await cluster.state()).replicas.every(({ onNats }) => onNats),
+      {
+        withinMs: HEALED_MS,
+        everyMs: 200
+      }
+    )
   })
 
   it("all that was acked is stored once (P1, P2, P4)", async () => {
