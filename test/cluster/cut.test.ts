@@ -117,6 +117,10 @@ describe("a replica that is cut off", () => {
 
   it("all of them from NATS: commands given to a replica that does not hold the node are answered", async () => {
     for (const { name } of cluster.replicas) cluster.cut(name, "nats")
+    await waitUntil("none is on NATS", async () => (await cluster.state()).replicas.every(({ onNats }) => !onNats), {
+      withinMs: HEALED_MS,
+      everyMs: 200
+    })
     const elsewhere = await crowd.elsewhere()
     const answers = await Promise.all(
       crowd.all.map(async (node) => {
