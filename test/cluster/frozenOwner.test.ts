@@ -7,6 +7,7 @@ import { attach, dial, rootOf } from "../harness/TestNode.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import type { Wire } from "../harness/Wire.ts"
 import { Cluster } from "./Cluster.ts"
+import { Crowd } from "./Crowd.ts"
 
 const LEASE_MS = 2000
 const NODES = 20
@@ -15,11 +16,14 @@ const WORDS = new Set(["ack", "registered", "control", "event", "declared"])
 
 describe("SIGSTOP of an owner for two leases", () => {
   let cluster: Cluster
+  let crowd: Crowd
 
   beforeAll(async () => {
     cluster = await Cluster.start({ env: { REPLICA_LEASE: `${LEASE_MS}ms` } })
+    crowd = await Crowd.gather(cluster, { families: 3, children: 2 })
   })
   afterAll(async () => {
+    await crowd?.[Symbol.asyncDispose]()
     await cluster?.dispose()
   })
 
@@ -49,6 +53,9 @@ describe("SIGSTOP of an owner for two leases", () => {
     const old = await Promise.all(nodes.map((node) => attach(owner, node)))
     for (const node of nodes) node.status({ phase: "before" })
     await waitUntil("the first reports are acked", () => nodes.every((node) => node.inFlight === 0))
+
+    const held = [...(await crowd.holders()).values()].filter(({ name }) => name === "trailsd1")
+    expect(held.length).toBeGreaterThan(NODES)
 
     cluster.pause("trailsd1")
     const from = performance.now()
@@ -90,6 +97,14 @@ describe("SIGSTOP of an owner for two leases", () => {
 
     await Promise.all(left.map(async (node) => await node.reRegister(await dial(cluster))))
     await waitUntil("everything is acked", () => nodes.every((node) => node.inFlight === 0))
+    // The client library comes back by itself.
+    const elsewhere = await waitUntil("the library's nodes are at the others", async () => {
+      const holders = await crowd.holders()
+      return crowd.all.every(({ appId }) => holders.has(appId)) && holders
+    })
+    expect([...elsewhere.values()].map(({ name }) => name)).not.toContain("trailsd1")
+    for (const node of crowd.all) node.status({ phase: "after" })
+    await waitUntil("they are heard", () => crowd.all.every((node) => node.stats().waiting === 0))
     expect(moved.map(({ controls }) => controls.length)).toEqual(moved.map(() => 1))
     const stored = await readPostgres(cluster.postgres.url)
     expect(describeViolations(check(nodes, stored))).toBe("")
