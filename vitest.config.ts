@@ -40,7 +40,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/system/**"],
+          exclude: ["test/system/**", "test/cluster/**"],
           testTimeout: 20_000,
           hookTimeout: 60_000,
           // Many tests wait for a deadline: two of them fit on one core.
@@ -65,7 +65,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "system",
-          include: ["test/system/**/*.test.ts"],
+          include: ["test/system/**/*.test.ts", "test/cluster/**/*.test.ts"],
           // Chromium is too large to be had for every run of the tests: `npm run test:browser` installs it.
           exclude: [
             ...besideEachOther,

@@ -35,6 +35,7 @@ export interface SettingsShape {
   readonly defaultStartDeadline: number
   readonly disconnectGrace: number
   readonly reconnectWindow: number
+  readonly replicaLease: number
   readonly pingInterval: number
   readonly maxFrame: number
   readonly logLevel: "debug" | "info" | "warn" | "error"

@@ -115,6 +115,7 @@ const withDefaults = (raw: RawSettings): SettingsShape => {
     defaultStartDeadline: (raw.defaultStartDeadline ?? 300_000) / 1000,
     disconnectGrace: raw.disconnectGrace ?? 1500,
     reconnectWindow: raw.reconnectWindow ?? 60_000,
+    replicaLease: raw.replicaLease ?? 15_000,
     pingInterval: raw.pingInterval ?? 30_000,
     maxFrame: raw.maxFrame ?? 1024 * 1024,
     logLevel: raw.logLevel ?? "info",

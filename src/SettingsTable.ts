@@ -141,6 +141,13 @@ export const settingsTable = {
     "Time a node has to come back after the server closed its socket or a replica died, before contact is lost.",
     parseDuration(1000, DAY)
   ),
+  replicaLease: field(
+    "REPLICA_LEASE",
+    "15",
+    "seconds",
+    "Time after which a replica that has not been heard of is taken for dead; the same on all of them.",
+    parseDuration(1000, 60 * MINUTE)
+  ),
   pingInterval: field(
     "TRAILS_PING_INTERVAL",
     "30",

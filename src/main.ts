@@ -142,7 +142,7 @@ const replicaLayer = (settings: SettingsShape) => {
     Layer.provideMerge(Layer.mergeAll(Watch.layer, Waiters.layer)),
     Layer.provideMerge(ReplicaActors.layer()),
     Layer.provideMerge(StorageActor.layer),
-    Layer.provideMerge(ReplicaLease.layer({ instance: settings.instance, version })),
+    Layer.provideMerge(ReplicaLease.layer({ instance: settings.instance, version, ttlMs: settings.replicaLease })),
     Layer.provideMerge(DatabaseHealth.layer),
     Layer.provideMerge(CommitHints.layer)
   )

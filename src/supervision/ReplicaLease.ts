@@ -29,7 +29,7 @@ export interface LeaseOptions {
   /** SERVER_INSTANCE, a display name. */
   readonly instance: string
   readonly version: string
-  /** Default 15 s: generous against a stalled event loop. */
+  /** REPLICA_LEASE. Default 15 s: generous against a stalled event loop. */
   readonly ttlMs?: number
   /** Default: a fresh UUID. */
   readonly boot?: string

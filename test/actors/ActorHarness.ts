@@ -55,6 +55,7 @@ export const settings = (patch: Partial<SettingsShape> = {}): SettingsShape => (
   defaultStartDeadline: 300,
   disconnectGrace: 1500,
   reconnectWindow: 60_000,
+  replicaLease: 15_000,
   pingInterval: 30_000,
   maxFrame: 1_048_576,
   logLevel: "error",

@@ -39,6 +39,7 @@ export class LossyBus {
 
   readonly layer: Layer.Layer<Bus> = Layer.sync(Bus, () => ({
     kind: "nats" as const,
+    connected: () => true,
     publish: (subject: string, body: string) => {
       this.sent.push({ subject, body })
       this.#carry(subject, body)

@@ -218,6 +218,10 @@ export class Postgres implements AsyncDisposable {
     return this.#server?.pid
   }
 
+  get isRunning(): boolean {
+    return this.#server !== null
+  }
+
   get #data(): string {
     return join(this.folder, "data")
   }

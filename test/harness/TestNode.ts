@@ -2,25 +2,25 @@ import type { Level } from "../../src/protocol/Frames.ts"
 import type { Keypair } from "./Keypair.ts"
 import { RawNode, type RawNodeOptions } from "./RawNode.ts"
 import { type EnvelopeFields, makeEnvelope } from "./TestEnvelope.ts"
-import type { Trailsd } from "./Trailsd.ts"
+import type { ServerAddress } from "./Trailsd.ts"
 import { Wire, type WireOptions } from "./Wire.ts"
 
 export type NodeFields = Partial<EnvelopeFields> & { readonly level?: Level }
 
-const fieldsFor = (server: Trailsd, fields: NodeFields): EnvelopeFields => ({
+const fieldsFor = (server: ServerAddress, fields: NodeFields): EnvelopeFields => ({
   serverEp: server.url,
   serverPubKey: server.serverKey.text,
   secLevel: fields.level ?? "open",
   ...fields
 })
 
-const optionsFor = (server: Trailsd, options: RawNodeOptions): RawNodeOptions => ({
+const optionsFor = (server: ServerAddress, options: RawNodeOptions): RawNodeOptions => ({
   serverKey: server.serverKey.text,
   ...options
 })
 
 /** A root; above `open` with a ticket by the server key, which the harness holds. */
-export const rootOf = (server: Trailsd, fields: NodeFields = {}, options: RawNodeOptions = {}): RawNode => {
+export const rootOf = (server: ServerAddress, fields: NodeFields = {}, options: RawNodeOptions = {}): RawNode => {
   const issuer = (fields.level ?? "open") === "open" ? null : server.serverKey
   return new RawNode(
     makeEnvelope(fieldsFor(server, { appName: "root", ...fields }), issuer),
@@ -30,7 +30,7 @@ export const rootOf = (server: Trailsd, fields: NodeFields = {}, options: RawNod
 
 /** A child with a ticket by its parent's key; `issuer` null leaves the ticket out. */
 export const childOf = (
-  server: Trailsd,
+  server: ServerAddress,
   parent: RawNode,
   fields: NodeFields = {},
   options: RawNodeOptions = {},
@@ -41,11 +41,11 @@ export const childOf = (
 }
 
 /** A socket to the server that verifies what is signed. */
-export const dial = (server: Trailsd, options: WireOptions = {}): Promise<Wire> =>
+export const dial = (server: ServerAddress, options: WireOptions = {}): Promise<Wire> =>
   Wire.open(server.url, { pinned: server.serverKey.publicKey, ...options })
 
 /** Connects and registers in one go. */
-export const attach = async (server: Trailsd, node: RawNode): Promise<Wire> => {
+export const attach = async (server: ServerAddress, node: RawNode): Promise<Wire> => {
   const wire = await dial(server)
   await node.register(wire)
   return wire

@@ -12,11 +12,22 @@ import { waitUntil } from "./waitUntil.ts"
 export interface TrailsdOptions {
   /** Absent: embedded storage. */
   readonly databaseUrl?: string
+  /** Of several replicas that share it. Default: a fresh one. */
+  readonly serverKey?: Keypair
   /** Further settings (PROTOCOL §13); they win over the harness's own. */
   readonly env?: Readonly<Record<string, string>>
   /** Flags for Node itself. */
   readonly nodeFlags?: ReadonlyArray<string>
   readonly readyWithinMs?: number
+}
+
+/** Where nodes and callers reach a server, or several that share a key. */
+export interface ServerAddress {
+  /** WebSocket endpoint. */
+  readonly url: string
+  /** Base of the REST API. */
+  readonly http: string
+  readonly serverKey: Keypair
 }
 
 export interface Exited {
@@ -30,7 +41,7 @@ const MAIN = join(ROOT, "src/main.ts")
 const KEPT = 200_000
 
 /** A trailsd process with a data folder, a server key and a port of its own, which survive its restarts. */
-export class Trailsd {
+export class Trailsd implements ServerAddress {
   readonly port: number
   readonly folder: string
   readonly serverKey: Keypair
@@ -44,13 +55,18 @@ export class Trailsd {
     this.#options = options
     this.port = port
     this.folder = mkdtempSync(join(tmpdir(), "trailsd-test-"))
-    this.serverKey = makeKeypair()
+    this.serverKey = options.serverKey ?? makeKeypair()
     writeFileSync(join(this.folder, "server.pem"), secretPem(this.serverKey), { mode: 0o600 })
+  }
+
+  /** A server that is not started yet: its port is known, and nothing listens there. */
+  static async reserve(options: TrailsdOptions = {}): Promise<Trailsd> {
+    return new Trailsd(options, await freePort())
   }
 
   /** Starts a server and waits until `/readyz` says yes. */
   static async start(options: TrailsdOptions = {}): Promise<Trailsd> {
-    const server = new Trailsd(options, await freePort())
+    const server = await Trailsd.reserve(options)
     await server.start()
     return server
   }

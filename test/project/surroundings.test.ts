@@ -15,6 +15,7 @@ const surroundings = {
   TRAILS_MIN_LEVEL: "signed",
   LISTEN_ADDR: "127.0.0.1:1",
   DATABASE_URL: "postgres://127.0.0.1:1/nowhere",
+  REPLICA_LEASE: "1",
   PGHOST: "127.0.0.1",
   OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1"
 }

@@ -4,7 +4,7 @@ import { Attached } from "../harness/Attached.ts"
 import type { Random } from "../harness/Random.ts"
 import type { RawNode } from "../harness/RawNode.ts"
 import { rootOf } from "../harness/TestNode.ts"
-import type { Trailsd } from "../harness/Trailsd.ts"
+import type { ServerAddress } from "../harness/Trailsd.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 
 export interface FleetOptions {
@@ -34,7 +34,7 @@ export class Fleet {
   #unfinished: Array<RawNode>
   readonly #producer: Promise<void>
 
-  constructor(server: Trailsd, options: FleetOptions) {
+  constructor(server: ServerAddress, options: FleetOptions) {
     const { random } = options
     const make = (name: string) => (_: unknown, index: number) =>
       rootOf(server, { appName: `${name}-${index}`, level: index % 2 === 0 ? "open" : "signed", startDeadline: 0 })

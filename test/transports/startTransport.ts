@@ -35,6 +35,7 @@ export const SETTINGS: SettingsShape = {
   defaultStartDeadline: 300,
   disconnectGrace: 1500,
   reconnectWindow: 60_000,
+  replicaLease: 15_000,
   pingInterval: 30_000,
   maxFrame: 1024 * 1024,
   logLevel: "error",
