@@ -32,7 +32,7 @@ import { reaper } from "./supervision/Reaper.ts"
 import { ReplicaLease } from "./supervision/ReplicaLease.ts"
 import { shutdown, shutdownSteps } from "./supervision/Shutdown.ts"
 import { startSupervisor, type Supervisor } from "./supervision/Supervisor.ts"
-import { VerdictHold } from "./supervision/VerdictHold.ts"
+import { shareVerdictHold, VerdictHold } from "./supervision/VerdictHold.ts"
 import { Telemetry } from "./Telemetry.ts"
 import { layerTraces } from "./Traces.ts"
 import { AdminKey } from "./transports/AdminKey.ts"
@@ -172,6 +172,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const actors = yield* start("actors", system.children)
   const watchers = yield* start("watch", [...watch.children, ...waiters.children])
   const duties = yield* start("duties", [
+    yield* shareVerdictHold,
     yield* deadlines({ disconnectGraceMs: settings.disconnectGrace }),
     yield* reaper,
     yield* cascadeRunner,

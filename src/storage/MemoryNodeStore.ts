@@ -124,18 +124,21 @@ const dueOf = ({ row }: { readonly row: Omit<NodeRow, "readAt"> }): DueNode => (
   owner: row.owner
 })
 
-const due = (tables: Tables, limit: number, filter: DueFilter | undefined, now: number): ReadonlyArray<DueNode> =>
-  [...tables.nodes.values()]
+const due = (tables: Tables, limit: number, filter: DueFilter | undefined, now: number): ReadonlyArray<DueNode> => {
+  const held = [...tables.replicas.values()].some(({ reaped, verdictsHeldUntil }) => !reaped && verdictsHeldUntil > now)
+  return [...tables.nodes.values()]
     .filter(
       ({ row }) =>
         row.deadlineAt !== null &&
         row.deadlineAt <= now &&
+        (!held || row.status === "scheduled") &&
         (filter?.status === undefined || row.status === filter.status) &&
         (filter?.withinMs === undefined || row.deadlineAt > now - filter.withinMs)
     )
     .sort((a, b) => a.row.deadlineAt! - b.row.deadlineAt!)
     .slice(0, limit)
     .map(dueOf)
+}
 
 const orphaned = (tables: Tables, limit: number): ReadonlyArray<DueNode> =>
   [...tables.nodes.values()]

@@ -10,19 +10,23 @@ export const layer: Layer.Layer<ReplicaStore, never, MemoryTables> = Layer.effec
     return {
       renew: ({ boot }, ttlMs) =>
         step(tables, ({ replicas }, now) => {
-          if (replicas.get(boot)?.reaped === true) return false
-          replicas.set(boot, { expiresAt: now + ttlMs, reaped: false })
+          const replica = replicas.get(boot)
+          if (replica?.reaped === true) return false
+          if (replica === undefined)
+            replicas.set(boot, { expiresAt: now + ttlMs, reaped: false, verdictsHeldUntil: now })
+          else replica.expiresAt = now + ttlMs
           return true
         }),
       release: (boot) =>
         step(tables, ({ replicas }, now) => {
           const replica = replicas.get(boot)
-          if (replica !== undefined) replicas.set(boot, { expiresAt: Math.min(replica.expiresAt, now), reaped: true })
+          if (replica !== undefined)
+            Object.assign(replica, { expiresAt: Math.min(replica.expiresAt, now), reaped: true })
         }),
       expireOthers: (boot) =>
         step(tables, ({ leases, replicas }, now) => {
           for (const [other, replica] of replicas) {
-            if (other !== boot) replicas.set(other, { expiresAt: Math.min(replica.expiresAt, now), reaped: true })
+            if (other !== boot) Object.assign(replica, { expiresAt: Math.min(replica.expiresAt, now), reaped: true })
           }
           for (const lease of leases.values()) {
             if (lease.holder !== boot) Object.assign(lease, { holder: null, expiresAt: now })
@@ -35,6 +39,11 @@ export const layer: Layer.Layer<ReplicaStore, never, MemoryTables> = Layer.effec
           )
           for (const [, replica] of expired) replica.reaped = true
           return expired.map(([other]) => other)
+        }),
+      holdVerdicts: (boot, ms) =>
+        step(tables, ({ replicas }, now) => {
+          const replica = replicas.get(boot)
+          if (replica !== undefined) replica.verdictsHeldUntil = Math.max(replica.verdictsHeldUntil, now + ms)
         }),
       holdDuty: (duty, boot, ttlMs) =>
         step(tables, ({ leases }, now) => {

@@ -8,6 +8,7 @@ import type { BoundKey } from "./NodeStore.ts"
 export interface MemoryReplica {
   expiresAt: number
   reaped: boolean
+  verdictsHeldUntil: number
 }
 
 export interface MemoryLease {

@@ -126,7 +126,10 @@ export interface DueNode {
   readonly owner: string | null
 }
 
-/** What `due` admits; an absent member admits all. In SQL, not after it: nodes held back must not fill the batch. */
+/**
+ * What `due` admits, besides: while a replica that lives holds verdicts back (`ReplicaStore.holdVerdicts`), only `scheduled`
+ * nodes. An absent member admits all. In SQL, not after it: nodes held back must not fill the batch.
+ */
 export interface DueFilter {
   readonly status?: "scheduled"
   /** Only deadlines that passed less than this many milliseconds ago. */

@@ -5,6 +5,7 @@ import {
   advanceDuty,
   expireOtherReplicas,
   holdDuty,
+  holdVerdicts,
   reapExpiredReplicas,
   releaseDuty,
   releaseReplica,
@@ -26,6 +27,7 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
       expireOthers: (boot) => Effect.asVoid(database.query(expireOtherReplicas, [boot])),
       reapExpired: (boot) =>
         Effect.map(database.query(reapExpiredReplicas, [boot]), (rows) => rows.map((row) => row["boot"] as string)),
+      holdVerdicts: (boot, ms) => Effect.asVoid(database.query(holdVerdicts, [boot, Math.round(ms)])),
       holdDuty: (duty, boot, ttlMs) =>
         Effect.map(database.query(holdDuty, [duty, boot, Math.round(ttlMs)]), (rows) => ({
           held: rows.length === 1,

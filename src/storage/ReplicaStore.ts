@@ -26,6 +26,11 @@ export class ReplicaStore extends Context.Service<
      * rows reaped more than a day ago. Returns the boots that this call marked.
      */
     readonly reapExpired: (boot: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    /**
+     * For `ms` from now no replica finds nodes due for a verdict from silence (`NodeStore.due`): this boot keeps some from
+     * coming back. Never shortens what it said before. Ends with the boot's lease.
+     */
+    readonly holdVerdicts: (boot: string, ms: number) => Effect.Effect<void, StoreError>
     /** Takes or renews a duty. The holder's cursor comes along. False: somebody else holds it. */
     readonly holdDuty: (
       duty: string,

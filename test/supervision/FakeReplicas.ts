@@ -59,6 +59,7 @@ export class FakeReplicas {
           for (const [, row] of expired) row.reaped = true
           return expired.map(([other]) => other)
         }),
+      holdVerdicts: (boot) => this.#call(boot, "holdVerdicts", () => {}),
       holdDuty: (duty, boot, ttlMs) =>
         this.#call(boot, "holdDuty", (now) => {
           const holder = this.duties.get(duty)

@@ -44,6 +44,14 @@ where boot <> $1::uuid and reaped_at is null and expires_at <= now()
 returning boot`
 }
 
+/** $1 boot, $2 ms. */
+export const holdVerdicts: Statement = {
+  name: "replica.hold_verdicts",
+  text: `
+update public.replicas set verdicts_held_until = greatest(verdicts_held_until, now() + ${ms("$2")})
+where boot = $1::uuid and reaped_at is null`
+}
+
 /** $1 duty, $2 boot, $3 ttl. No row: somebody else holds it. */
 export const holdDuty: Statement = {
   name: "duty.hold",

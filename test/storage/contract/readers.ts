@@ -56,6 +56,28 @@ export const readers = (stage: Stage): void => {
       expect(await run(stage.store.due(1))).toHaveLength(1)
     })
 
+    it("due: only scheduled nodes while a replica that lives holds verdicts back", async () => {
+      const silent = await bear(birthOf({ deadlineIn: -60_000 }))
+      const unborn = await bear(birthOf({ deadlineIn: -50_000, hot: hotState({ status: "scheduled" }) }))
+      const ids = new Set([silent, unborn].map(({ appId }) => appId))
+      const due = async () => (await run(stage.store.due(1000))).map(({ appId }) => appId).filter((id) => ids.has(id))
+      const [quiet, crowded, dying] = [randomUUID(), randomUUID(), randomUUID()]
+      for (const boot of [quiet, crowded, dying])
+        await run(stage.replicas.renew({ boot, instance: "i", version: "0" }, 60_000))
+      await run(stage.replicas.holdVerdicts(quiet, -1))
+      await run(stage.replicas.holdVerdicts(randomUUID(), 60_000))
+      expect(await due()).toEqual([silent.appId, unborn.appId])
+      await run(stage.replicas.holdVerdicts(crowded, 60_000))
+      await run(stage.replicas.holdVerdicts(dying, 60_000))
+      expect(await due()).toEqual([unborn.appId])
+      // A later, shorter word takes nothing back.
+      await run(stage.replicas.holdVerdicts(crowded, -1))
+      await run(stage.replicas.release(dying))
+      expect(await due()).toEqual([unborn.appId])
+      await run(stage.replicas.release(crowded))
+      expect(await due()).toEqual([silent.appId, unborn.appId])
+    })
+
     it("orphaned: nodes whose owner was reaped or is gone, no others", async () => {
       const [living, dying, unknown] = [randomUUID(), randomUUID(), randomUUID()]
       const replica = (boot: string) => ({ boot, instance: "i", version: "0" })
