@@ -191,12 +191,15 @@ export class Cluster implements ServerAddress, AsyncDisposable {
     return readClusterState(this)
   }
 
-  /** In order: the replicas drain, then the others end. */
+  /** In order: the replicas drain, then the others end. A replica that will not stop is an error, once all is gone. */
   async stop(): Promise<void> {
     this.heal()
     this.resume()
-    await Promise.all(this.replicas.map((replica) => replica.stop()))
-    await this.dispose()
+    try {
+      await Promise.all(this.replicas.map((replica) => replica.stop()))
+    } finally {
+      await this.dispose()
+    }
   }
 
   /** Ends everything at once. */

@@ -32,8 +32,8 @@ afterEach(async () => {
 })
 
 /** A client with what it was told and whether it still thinks that it is connected. */
-const dial = () => {
-  const socket = connect(link.port, "127.0.0.1")
+const dial = (by: Link = link) => {
+  const socket = connect(by.port, "127.0.0.1")
   clients.push(socket)
   const client = { socket, told: "", isClosed: false }
   socket.on("error", () => {})
@@ -76,9 +76,13 @@ describe("a link", () => {
 
   it("cut silently: an end is heard of after the healing only", async () => {
     const client = await talking()
+    const whole = await Link.to((server.address() as { port: number }).port)
+    const other = dial(whole)
+    await waitUntil("both are there", () => accepted.length === 2)
     link.cut("silent")
-    accepted[0]!.destroy()
-    await waitUntil("the server has let go", () => accepted[0]!.closed)
+    for (const socket of accepted) socket.destroy()
+    await waitUntil("the client of a whole link has heard of it", () => other.isClosed)
+    await whole.close()
     expect(client.isClosed).toBe(false)
     link.heal()
     await waitUntil("the client hears of it", () => client.isClosed)
