@@ -158,7 +158,7 @@ export class Children {
 
   async #envelope(name: string, appId: string, options: ChildOptions): Promise<string> {
     const { envelope } = this.#identity
-    const { cryptography, wallClock } = this.#platform
+    const { cryptography } = this.#platform
     const trace =
       options.traceparent ??
       (envelope.traceparent === null ? null : childTraceparent(envelope.traceparent, cryptography.random))
@@ -169,7 +169,7 @@ export class Children {
       serverEp: envelope.serverEp,
       serverPubKey: envelope.serverPubKey,
       secLevel: options.secLevel ?? envelope.secLevel,
-      scheduledAt: Math.round(wallClock() + this.#attachment.clockOffsetMs),
+      scheduledAt: Math.round(this.#attachment.clock.now),
       ...(options.deadline === undefined ? {} : { startDeadline: options.deadline }),
       roleRefs: options.roleRefs ?? [],
       grants: options.grants ?? [],

@@ -118,7 +118,7 @@ export class LiveNode implements TrailsNode {
         answer: (id, answer) => this.#answers.send(id, answer),
         answerLast: (id, answer) => this.#answers.sendLast(id, answer),
         room: () => this.#maxFrame - FRAME_BYTES,
-        now: () => platform.wallClock() + this.#attachment.clockOffsetMs,
+        now: () => this.#attachment.clock.now,
         onChanged: () => this.#attachment.advertise()
       },
       options.onCancel ?? null,

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import type { CancelHandler } from "../../src/client/TrailsNode.ts"
+import { decodeEnvelope } from "../../src/protocol/Envelope.ts"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { MODES } from "./FakePlatform.ts"
 import { answers, control } from "./controls.ts"
@@ -145,6 +146,22 @@ describe.each(MODES)("commands, cryptography %s", (mode) => {
     await stage.admit(appId)
     await control(stage, { action: "dance", expires_at: server_time + 1000 })
     expect(answers(stage)).toHaveLength(1)
+  })
+
+  it("takes it as the socket's greeting has told it, in a node that joins later, whoever sets this machine's", async () => {
+    const stage = new Stage(mode)
+    await stage.attached()
+    await stage.platform.advance(50_000)
+    stage.platform.setBy = -7_200_000
+    const { appId, node } = await stage.node()
+    await stage.admit(appId)
+    expect(stage.connects).toBe(1)
+    const now = stage.platform.monotonic()
+    const child = await node.createChild("late")
+    expect(decodeEnvelope(child.info)).toMatchObject({ scheduledAt: now })
+    await control(stage, { action: "past", correlation_id: "a", expires_at: now })
+    await control(stage, { action: "in time", correlation_id: "b", expires_at: now + 1 })
+    expect(answers(stage).map(({ correlation_id }) => correlation_id)).toEqual(["b"])
   })
 
   it("a session for stopping only takes no Status, but the Result that was waiting, and no new report", async () => {
