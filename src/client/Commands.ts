@@ -30,7 +30,8 @@ const readCancel = (payload: unknown): Pick<CancelRequest, "graceMs" | "reason">
 /**
  * What a node is told to do (PROTOCOL §8).
  * - C1 each correlation id is run once in this process; a repetition gets the same answer again.
- * - C2 the cancel handler is run once, whatever the number of cancels; each of them is answered by what it gave.
+ * - C2 the cancel handler is run once, whatever the number of cancels; each of them is answered by what it gave. The one that
+ *   allows least time holds for all: a later one may shorten what is left, and never lengthens it.
  * - C3 a cancel waits for no other command.
  */
 export class Commands {
@@ -41,9 +42,12 @@ export class Commands {
   readonly #answers = new Map<string, Answer | null>()
   #handler: CancelHandler | null
   #graceMs: number | null
-  /** A cancel that came before there was a handler. */
-  #early: ((handler: CancelHandler) => void) | null = null
+  /** A cancel that came before there was a handler; null: there was none in time. */
+  #early: ((handler: CancelHandler | null) => void) | null = null
+  #stopTimer: () => void = () => {}
   #cancelling: Promise<Answer> | null = null
+  /** C2: by `Platform.monotonic`. */
+  #until = Infinity
   #hook: string | null = null
 
   constructor(platform: Platform, owner: CommandsOwner, handler: CancelHandler | null, graceMs: number | null) {
@@ -99,22 +103,31 @@ export class Commands {
   /** C2 */
   #cancel({ correlation_id, issued_by, payload }: ControlFrame): Promise<Answer> {
     const { graceMs, reason } = readCancel(payload)
-    const until = this.#platform.monotonic() + graceMs
+    this.#until = Math.min(this.#until, this.#platform.monotonic() + graceMs)
     const request: CancelRequest = {
       reason,
       graceMs,
       initiator: issued_by,
       correlationId: correlation_id,
-      remainingMs: () => Math.max(0, until - this.#platform.monotonic())
+      remainingMs: () => this.#remainingMs
     }
-    this.#cancelling ??= this.#handlerFor(request).then(async (handler) => {
+    this.#cancelling ??= this.#awaitHandler().then(async (handler) => {
       if (handler === null) {
         this.#cancelling = null
+        this.#until = Infinity
         return { ack: false, error: "no_cancel_handler" }
       }
       return await this.#run(handler, request)
     })
+    if (this.#early !== null) {
+      this.#stopTimer()
+      this.#stopTimer = this.#platform.later(this.#remainingMs, () => this.#early?.(null))
+    }
     return this.#cancelling
+  }
+
+  get #remainingMs(): number {
+    return Math.max(0, this.#until - this.#platform.monotonic())
   }
 
   async #run(handler: CancelHandler, request: CancelRequest): Promise<Answer> {
@@ -132,16 +145,14 @@ export class Commands {
   }
 
   /** A handler may be set a moment after the node has attached: it is waited for until the grace is over. */
-  #handlerFor({ graceMs }: CancelRequest): Promise<CancelHandler | null> {
+  #awaitHandler(): Promise<CancelHandler | null> {
     if (this.#handler !== null) return Promise.resolve(this.#handler)
     return new Promise((resolve) => {
-      const settle = (handler: CancelHandler | null) => {
-        stop()
+      this.#early = (handler) => {
+        this.#stopTimer()
         this.#early = null
         resolve(handler)
       }
-      const stop = this.#platform.later(graceMs, () => settle(null))
-      this.#early = settle
     })
   }
 

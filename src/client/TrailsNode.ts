@@ -94,7 +94,7 @@ export interface CancelRequest {
   readonly reason: string
   /** Milliseconds that whoever asked waits, from the command's arrival. */
   readonly graceMs: number
-  /** What is left of them. */
+  /** What is left of them, or of fewer: another cancel that allows less holds for this one too. */
   readonly remainingMs: () => number
   /** Who asked: `admin`, `node:<id>`, `policy:onParentExit` … */
   readonly initiator: string

@@ -1,5 +1,5 @@
 import type { JsonText } from "../client/JsonText.ts"
-import { CommandProcess, type Exit } from "./CommandProcess.ts"
+import { CommandProcess, type Exit, within } from "./CommandProcess.ts"
 import type { EndFacts } from "./EndReport.ts"
 import { forwardSignals } from "./ForwardedSignals.ts"
 import { Passage } from "./Passage.ts"
@@ -59,6 +59,7 @@ export class WrappedCommand {
   #timer: NodeJS.Timeout | null = null
   #timedOutAfterMs: number | null = null
   #stopping: Promise<boolean> | null = null
+  #remainingMs = (): number => Infinity
   #hasExited = false
 
   private constructor(process: CommandProcess, options: WrappedCommandOptions, stderr: number | null, status: number) {
@@ -75,7 +76,7 @@ export class WrappedCommand {
     if (timeoutMs !== null) {
       this.#timer = setTimeout(() => {
         this.#timedOutAfterMs = timeoutMs
-        void this.stop(graceMs)
+        void this.stop(within(graceMs))
       }, timeoutMs)
     }
     const stopForwarding = forwardSignals((name) => process.signal(name), foreground)
@@ -110,12 +111,15 @@ export class WrappedCommand {
   }
 
   /**
-   * Asks it to end, and kills what is left of its group after the grace. Resolves when it is gone. What it has left behind
-   * at an end of its own is nobody's, and its process id may be a stranger's by then.
+   * Asks it to end, and kills what is left of its group when no time remains. Resolves when it is gone. Whoever stops it, for
+   * whatever reason, may shorten the time that others have given it. What it has left behind at an end of its own is nobody's,
+   * and its process id may be a stranger's by then.
    */
-  async stop(graceMs: number): Promise<void> {
-    if (this.#hasExited) return
-    this.#stopping ??= this.#process.terminate(graceMs)
+  async stop(remainingMs: () => number): Promise<void> {
+    if (this.#hasExited && this.#stopping === null) return
+    const others = this.#remainingMs
+    this.#remainingMs = () => Math.min(others(), remainingMs())
+    this.#stopping ??= this.#process.terminate(() => this.#remainingMs())
     await this.#stopping
   }
 

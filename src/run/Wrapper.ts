@@ -1,7 +1,7 @@
 import { basename, delimiter, join } from "node:path"
 import { Agent } from "./Agent.ts"
 import { AgentDesk } from "./AgentDesk.ts"
-import { exitCodeOf } from "./CommandProcess.ts"
+import { exitCodeOf, within } from "./CommandProcess.ts"
 import { type EndFacts, endPayload } from "./EndReport.ts"
 import type { RunIdentity } from "./RunIdentity.ts"
 import { type Delivery, type LastWord, RunNode } from "./RunNode.ts"
@@ -70,9 +70,10 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
       executable: command[0]!,
       graceMs,
       warn,
-      onCancel: async ({ graceMs: asked }) => {
+      onCancel: async ({ remainingMs }) => {
         isCancelled = true
-        await wrapped?.stop(Math.min(asked, graceMs))
+        const own = within(graceMs)
+        await wrapped?.stop(() => Math.min(own(), remainingMs()))
         return wrapped === null ? null : endPayload(await wrapped.ended, null).payload
       }
     })

@@ -76,6 +76,36 @@ describe.each(MODES)("commands, cryptography %s", (mode) => {
     expect(answers(stage).at(-1)).toMatchObject({ correlation_id: "c-2", ack: true, result: 1 })
   })
 
+  it("a cancel that allows less shortens what is left, for the handler and for the one that is waited for (C2)", async () => {
+    const stage = new Stage(mode)
+    let left = (): number => Number.NaN
+    await stage.attached({
+      onCancel: ({ remainingMs }) => {
+        left = remainingMs
+        return new Promise(() => {})
+      }
+    })
+    const cancel = (id: string, graceMs: number) => control(stage, { correlation_id: id, payload: { graceMs } })
+    await cancel("a", 40_000)
+    expect(left()).toBe(40_000)
+    await cancel("b", 1000)
+    expect(left()).toBe(1000)
+    await cancel("c", 30_000)
+    expect(left()).toBe(1000)
+
+    const bare = new Stage(mode)
+    await bare.attached()
+    await control(bare, { correlation_id: "a", payload: { graceMs: 40_000 } })
+    await control(bare, { correlation_id: "b", payload: { graceMs: 1000 } })
+    await bare.platform.advance(999)
+    expect(answers(bare)).toEqual([])
+    await bare.platform.advance(1)
+    expect(answers(bare).map(({ correlation_id }) => correlation_id)).toEqual(["a", "b"])
+    await control(bare, { correlation_id: "c", payload: { graceMs: 5000 } })
+    await bare.platform.advance(4999)
+    expect(answers(bare)).toHaveLength(2)
+  })
+
   it.each<[string, CancelHandler, RegExp]>([
     [
       "throws",
