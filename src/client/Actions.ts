@@ -23,6 +23,10 @@ export interface ActionsOwner {
 const isSchema = (value: unknown): value is StandardSchema | null =>
   value === null || typeof (value as Partial<StandardSchema> | undefined)?.["~standard"]?.validate === "function"
 
+/** A schema can be a function as well (ArkType, classes of Effect Schema). */
+const isHandlerFirst = ([first, second]: ReadonlyArray<unknown>): boolean =>
+  typeof first === "function" && typeof second !== "function" && !("~standard" in first)
+
 const TIMEOUT_MS = 60_000
 const NOTHING = (): void => {}
 
@@ -49,7 +53,7 @@ export class Actions {
 
   /** Takes it; why not, when that makes no sense. `given`: schema or none, handler, options or none, as `On` has them. */
   on(action: string, given: ReadonlyArray<unknown>): string | (() => void) {
-    const [schema, handler, options] = typeof given[0] === "function" ? [null, ...given] : given
+    const [schema, handler, options] = isHandlerFirst(given) ? [null, ...given] : given
     if (typeof action !== "string" || action === "" || !fits(action, NAME) || !isPlain(action))
       return `an action is a name of 1 to ${NAME} bytes`
     if (action === "cancel") return "cancel has a way of its own: onCancel(handler)"

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { StandardSchema } from "../../src/client/StandardSchema.ts"
 import { answers, control } from "./controls.ts"
 import { MODES } from "./FakePlatform.ts"
 import { Stage } from "./Stage.ts"
@@ -90,14 +91,21 @@ describe.each(MODES)("actions, cryptography %s", (mode) => {
           typeof value === "number" ? { value: value * 2 } : { issues: [{ message: "must be a number", path: ["hz"] }] }
       }
     }
-    node.on("set", schema, (hz) => void seen.push(hz))
-    await control(stage, { action: "set", correlation_id: "a", payload: "much" })
-    await control(stage, { action: "set", correlation_id: "b", payload: 21 })
+    const forms: ReadonlyArray<StandardSchema<number>> = [schema, Object.assign(() => "called", schema)]
+    for (const [index, form] of forms.entries()) {
+      node.on("set", form, (hz) => void seen.push(hz))
+      await control(stage, { action: "set", correlation_id: `a${index}`, payload: "much" })
+      await control(stage, { action: "set", correlation_id: `b${index}`, payload: 21 })
+    }
     expect(answersById(stage)).toEqual([
-      ["a", false, "invalid_payload: hz: must be a number"],
-      ["b", true, null]
+      ["a0", false, "invalid_payload: hz: must be a number"],
+      ["b0", true, null],
+      ["a1", false, "invalid_payload: hz: must be a number"],
+      ["b1", true, null]
     ])
-    expect(seen).toEqual([42])
+    expect(seen).toEqual([42, 42])
+    ;(node.on as (...given: ReadonlyArray<unknown>) => unknown)("bare", forms[1])
+    expect(stage.platform.warnings.join()).toContain("bare has no handler")
   })
 
   it.each<[string, () => unknown, RegExp]>([
