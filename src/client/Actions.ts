@@ -60,6 +60,8 @@ export class Actions {
     if (typeof handler !== "function") return `${action} has no handler: on(action, schema?, handler, options?)`
     if (!isSchema(schema)) return `the schema of ${action} is none by Standard Schema: it has no "~standard".validate`
     const { timeoutMs = TIMEOUT_MS } = (options ?? {}) as ActionOptions
+    if (typeof timeoutMs !== "number" || !(timeoutMs > 0))
+      return `the time-out of ${action} must be milliseconds above 0`
     const entry: Entry = { handler: handler as Entry["handler"], schema, timeoutMs }
     this.#entries.set(action, entry)
     this.#onChanged()

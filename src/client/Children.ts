@@ -139,12 +139,14 @@ export class Children {
     view?.onEvent(event, this.#options.warn)
   }
 
-  /** The subscription was refused. `fresh`: its cursor is of no use. */
-  onUnsubscribed(fresh: boolean, retryAfterMs: number): void {
-    if (fresh) this.#cursor = null
-    this.#platform.later(retryAfterMs, () => {
-      if (this.#subscribed) this.#subscribe()
-    })
+  /** The subscription may have been refused with this; false: it is about something else. */
+  onUnsubscribed({ code, retryable, retry_after_ms }: ErrorFrame): boolean {
+    // What is bad in a `subscribe` can only be its cursor.
+    const isOurs = code === "overloaded" || code === "unavailable" || (code === "bad_frame" && this.#cursor !== null)
+    if (!this.#subscribed || !isOurs) return false
+    if (!retryable) this.#cursor = null
+    this.#platform.later(retry_after_ms ?? AGAIN_MS, () => this.#subscribe())
+    return true
   }
 
   close(): void {

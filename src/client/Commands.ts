@@ -1,10 +1,12 @@
 import type { ControlFrame } from "../protocol/Frames.ts"
+import { CANCEL_GRACE, CAPABILITIES } from "../protocol/Limits.ts"
 import { Actions, type ActionsOwner } from "./Actions.ts"
+import type { Capable } from "./Advertisement.ts"
 import { type Answer, failure } from "./Answer.ts"
 import type { Session } from "./Attachment.ts"
 import { encodePayload, isPayloadProblem } from "./Payload.ts"
 import type { Platform } from "./Platform.ts"
-import type { CancelHandler, CancelRequest } from "./TrailsNode.ts"
+import type { CancelHandler, CancelOptions, CancelRequest, InitOptions } from "./TrailsNode.ts"
 
 export interface CommandsOwner extends ActionsOwner {
   readonly answer: (correlationId: string, answer: Answer) => void
@@ -12,7 +14,10 @@ export interface CommandsOwner extends ActionsOwner {
   readonly answerLast: (correlationId: string, answer: Answer) => void
   /** What the node takes is another than before. */
   readonly onChanged: () => void
+  readonly warn: (text: string) => void
 }
+
+export type CommandsOptions = Pick<InitOptions, "cancelGraceMs" | "capabilities" | "onCancel">
 
 /** Commands whose answers are remembered, so that a repetition is answered and not run. */
 const REMEMBERED = 1024
@@ -35,12 +40,14 @@ const readCancel = (payload: unknown): Pick<CancelRequest, "graceMs" | "reason">
  * - C3 a cancel waits for no other command.
  */
 export class Commands {
-  readonly actions: Actions
+  readonly #actions: Actions
   readonly #platform: Platform
   readonly #owner: CommandsOwner
   /** null: under way. */
   readonly #answers = new Map<string, Answer | null>()
-  #handler: CancelHandler | null
+  /** Answered without a handler. */
+  readonly #declared: ReadonlyArray<string>
+  #handler: CancelHandler | null = null
   #graceMs: number | null
   /** A cancel that came before there was a handler; null: there was none in time. */
   #early: ((handler: CancelHandler | null) => void) | null = null
@@ -50,17 +57,22 @@ export class Commands {
   #until = Infinity
   #hook: string | null = null
 
-  constructor(platform: Platform, owner: CommandsOwner, handler: CancelHandler | null, graceMs: number | null) {
-    this.actions = new Actions(platform, owner, owner.onChanged)
+  constructor(platform: Platform, owner: CommandsOwner, options: CommandsOptions) {
+    this.#actions = new Actions(platform, owner, owner.onChanged)
     this.#platform = platform
     this.#owner = owner
-    this.#handler = handler
-    this.#graceMs = graceMs
+    this.#declared = [...(options.capabilities ?? [])]
+    this.#graceMs = this.#readGrace(options.cancelGraceMs)
+    if (options.onCancel != null) this.#take(options.onCancel)
   }
 
-  /** What the cancel hook may need, milliseconds; null: it does not say. */
-  get graceMs(): number | null {
-    return this.#graceMs
+  /** Never more than the server takes: it refuses a whole registration for that. */
+  get capable(): Capable {
+    return { names: [...this.#names].slice(0, CAPABILITIES), graceMs: this.#graceMs }
+  }
+
+  get #names(): ReadonlySet<string> {
+    return new Set([...this.#declared, ...this.#actions.names])
   }
 
   /** The correlation id of the cancel whose hook runs: what is reported meanwhile belongs to it. */
@@ -68,11 +80,44 @@ export class Commands {
     return this.#hook
   }
 
-  handle(handler: CancelHandler, graceMs: number | null): void {
-    this.#handler = handler
-    this.#graceMs = graceMs ?? this.#graceMs
+  onCancel(handler: CancelHandler, options: CancelOptions | null): void {
+    if (!this.#take(handler)) return
+    this.#graceMs = this.#readGrace(options?.graceMs) ?? this.#graceMs
     this.#owner.onChanged()
     this.#early?.(handler)
+  }
+
+  /** `given`: see `On`. Returns what takes it off. */
+  on(action: string, given: ReadonlyArray<unknown>): () => void {
+    const taken = this.#actions.on(action, given)
+    if (typeof taken === "string") {
+      this.#owner.warn(`on: ${taken}`)
+      return () => {}
+    }
+    if (this.#names.size > CAPABILITIES)
+      this.#owner.warn(
+        `on: ${action} is answered, but of more than ${CAPABILITIES} actions ancestors see the first only`
+      )
+    return taken
+  }
+
+  #take(handler: unknown): boolean {
+    const isOne = typeof handler === "function"
+    if (isOne) this.#handler = handler as CancelHandler
+    else this.#owner.warn("onCancel: the handler is no function, and is left out")
+    return isOne
+  }
+
+  /** Whole milliseconds that the protocol takes; null: none were given. */
+  #readGrace(given: unknown): number | null {
+    if (given == null) return null
+    const isOne = typeof given === "number" && given >= 0
+    const grace = isOne ? Math.min(Math.ceil(given), CANCEL_GRACE) : null
+    if (!isOne || given > CANCEL_GRACE)
+      this.#owner.warn(
+        `onCancel: the grace must be 0 to ${CANCEL_GRACE} milliseconds, and is taken as ${grace ?? "none"}`
+      )
+    return grace
   }
 
   /** `session`: the current one; what is not for it, or has expired by the server's clock, is ignored. */
@@ -94,7 +139,7 @@ export class Commands {
       void this.#cancel(frame).then((answer) => this.#settle(correlation_id, answer, true))
       return
     }
-    void this.actions.run(frame).then((answer) => {
+    void this.#actions.run(frame).then((answer) => {
       if (answer === null) this.#answers.delete(correlation_id)
       else this.#settle(correlation_id, answer, false)
     })

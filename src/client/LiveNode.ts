@@ -95,10 +95,7 @@ export class LiveNode implements TrailsNode {
       next: () => this.#next()
     }
     this.#attachment = new Attachment(platform, pool, identity, owner, {
-      capable: () => ({
-        names: [...new Set([...(options.capabilities ?? []), ...this.#commands.actions.names])],
-        graceMs: this.#commands.graceMs
-      }),
+      capable: () => this.#commands.capable,
       pingIntervalMs: options.pingIntervalMs ?? null,
       resume: resume?.place ?? null
     })
@@ -119,10 +116,10 @@ export class LiveNode implements TrailsNode {
         answerLast: (id, answer) => this.#answers.sendLast(id, answer),
         room: () => this.#maxFrame - FRAME_BYTES,
         now: () => this.#attachment.clock.now,
-        onChanged: () => this.#attachment.advertise()
+        onChanged: () => this.#attachment.advertise(),
+        warn: this.#warn
       },
-      options.onCancel ?? null,
-      options.cancelGraceMs ?? null
+      options
     )
     this.#attachment.start()
   }
@@ -173,16 +170,11 @@ export class LiveNode implements TrailsNode {
     return this.#children.create(name, options)
   }
 
-  onCancel(handler: CancelHandler, { graceMs }: CancelOptions = {}): void {
-    this.#commands.handle(handler, graceMs ?? null)
+  onCancel(handler: CancelHandler, options?: CancelOptions | null): void {
+    this.#commands.onCancel(handler, options ?? null)
   }
 
-  readonly on: On = (action: string, ...given: ReadonlyArray<unknown>): (() => void) => {
-    const taken = this.#commands.actions.on(action, given)
-    if (typeof taken === "function") return taken
-    this.#warn(`on: ${taken}`)
-    return () => {}
-  }
+  readonly on: On = (action: string, ...given: ReadonlyArray<unknown>): (() => void) => this.#commands.on(action, given)
 
   ready({ timeoutMs }: WaitOptions = {}): Promise<boolean> {
     const done = () => this.#attachment.attachments > 0 || this.#isOver
@@ -333,9 +325,7 @@ export class LiveNode implements TrailsNode {
   #onError(error: ErrorFrame): void {
     if (error.child_id !== undefined) return this.#children.onRefused(error.child_id, error)
     if (error.seq === undefined) {
-      const isSubscription = error.code === "bad_frame" || error.code === "overloaded" || error.code === "unavailable"
-      if (isSubscription) this.#children.onUnsubscribed(!error.retryable, error.retry_after_ms ?? AGAIN_MS)
-      else this.#warn(`${error.code}: ${error.message}`)
+      if (!this.#children.onUnsubscribed(error)) this.#warn(`${error.code}: ${error.message}`)
       return
     }
     if (error.retryable) {
