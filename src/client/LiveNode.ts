@@ -262,8 +262,9 @@ export class LiveNode implements TrailsNode {
     if (this.#saidEnd || this.#isOver) return
     this.#saidEnd = true
     this.#saidFarewell = true
-    // Whoever shuts down while the answer to a cancel waits for its turn has been cancelled all the same.
-    this.#outbox.offer(this.#reports.farewell(this.#answers.isWaiting ? "cancelled" : reason))
+    // Whoever shuts down in the cancel hook, or while its answer waits for its turn, has been cancelled all the same.
+    const isCancelled = this.#commands.hook !== null || this.#answers.isWaiting
+    this.#outbox.offer(this.#reports.farewell(isCancelled ? "cancelled" : reason))
     this.#attachment.wake()
   }
 

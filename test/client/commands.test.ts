@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { describe, expect, it } from "vitest"
-import type { CancelHandler } from "../../src/client/TrailsNode.ts"
+import type { CancelHandler, TrailsNode } from "../../src/client/TrailsNode.ts"
 import { decodeEnvelope } from "../../src/protocol/Envelope.ts"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { MODES } from "./FakePlatform.ts"
@@ -51,6 +51,21 @@ describe.each(MODES)("commands, cryptography %s", (mode) => {
     expect(stage.socket.of("message")).toMatchObject([{ payload: "half", header: { msg_type: "Result" } }])
     expect(stage.socket.of("disconnect")).toEqual([])
     expect(answers(stage)).toMatchObject([{ ack: true, result: null }])
+  })
+
+  it.each<[string, (stage: Stage, node: TrailsNode) => unknown]>([
+    ["shuts the node down", (_, node) => node.shutdown()],
+    ["ends the process well", (stage) => stage.platform.watcher!.ending(0)],
+    ["ends the process with a code", (stage) => stage.platform.watcher!.ending(3)],
+    ["leaves nothing to do", (stage) => stage.platform.watcher!.idle()]
+  ])("a handler that %s has cancelled the node all the same", async (_, end) => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached()
+    node.onCancel(() => end(stage, node))
+    await control(stage)
+    expect(stage.socket.of("disconnect")).toMatchObject([{ reason: "cancelled", seq: 1 }])
+    await stage.ack(appId, 1)
+    expect(node.stats().state).toBe("ended")
   })
 
   it("a handler that comes late is waited for until the grace is over", async () => {
