@@ -289,10 +289,10 @@ export class Attachment implements LinkMember {
   }
 
   #advertise(): void {
-    const { change } = this.#advertisement
-    if (this.#session === null || this.#session.restricted || change === null) return
-    const { incarnation } = this.#session
-    this.send({ type: "capabilities", app_id: this.identity.appId, incarnation, ...change })
+    if (this.#state !== "attached" || this.#session === null || this.#session.restricted) return
+    const { id, incarnation } = this.#session
+    const change = this.#advertisement.take(id)
+    if (change !== null) this.send({ type: "capabilities", app_id: this.identity.appId, incarnation, ...change })
   }
 
   /** T1, T2: what is wrong with it, or null. */

@@ -227,6 +227,26 @@ describe.each(MODES)("actions, cryptography %s", (mode) => {
     expect(stage.socket.of("capabilities")).toMatchObject([told])
   })
 
+  it("an action that is taken off is told, in the session in which it was set and in the next one", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached()
+    const told = () => stage.socket.of("capabilities").map(({ capabilities }) => capabilities)
+    const off = node.on("act", () => 1)
+    await stage.platform.settle()
+    off()
+    await stage.platform.settle()
+    node.on("act", () => 1)()
+    await stage.platform.settle()
+    expect(told()).toEqual([["act"], []])
+    // The last word may have been lost with its session, of which nothing but "unavailable" may have come.
+    await stage.refuse(appId, { code: "unavailable", retry_after_ms: 100 })
+    await stage.back(appId)
+    expect(told()).toEqual([[]])
+    node.on("other", () => 1)
+    await stage.platform.settle()
+    expect(told()).toEqual([[], ["other"]])
+  })
+
   it("a Result from a cancel hook bears its correlation id and goes before the answer, also from a full outbox", async () => {
     const stage = new Stage(mode)
     const { appId, node } = await stage.attached(
