@@ -28,6 +28,7 @@ const isHandlerFirst = ([first, second]: ReadonlyArray<unknown>): boolean =>
   typeof first === "function" && typeof second !== "function" && !("~standard" in first)
 
 const TIMEOUT_MS = 60_000
+const UNKNOWN: Answer = { ack: false, error: "unknown_action" }
 const NOTHING = (): void => {}
 
 /**
@@ -74,9 +75,13 @@ export class Actions {
 
   /** The answer; null: its time was over before it could be run. */
   run(frame: ControlFrame): Promise<Answer | null> {
-    const entry = this.#entries.get(frame.action)
-    if (entry === undefined) return Promise.resolve({ ack: false, error: "unknown_action" })
-    const turn = this.#last.then(() => (frame.expires_at <= this.#owner.now() ? null : this.#within(entry, frame)))
+    if (!this.#entries.has(frame.action)) return Promise.resolve(UNKNOWN)
+    const turn = this.#last.then(() => {
+      if (frame.expires_at <= this.#owner.now()) return null
+      // The handler that there is now: it may have been replaced, or taken off, while the command waited.
+      const entry = this.#entries.get(frame.action)
+      return entry === undefined ? UNKNOWN : this.#within(entry, frame)
+    })
     this.#last = turn
     return turn
   }

@@ -207,6 +207,26 @@ describe.each(MODES)("actions, cryptography %s", (mode) => {
     expect(stage.socket.of("subscribe")).toHaveLength(1)
   })
 
+  it("a command that waited finds the handler that there is at its turn", async () => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached()
+    let go = (): void => {}
+    node.on("slow", () => new Promise<void>((resolve) => (go = resolve)))
+    const off = node.on("gone", () => "never")
+    node.on("replaced", () => "old")
+    for (const [index, action] of ["slow", "gone", "replaced"].entries())
+      await control(stage, { action, correlation_id: `${index}` })
+    off()
+    node.on("replaced", () => "new")
+    go()
+    await stage.platform.settle()
+    expect(answersById(stage)).toEqual([
+      ["0", true, null],
+      ["1", false, "unknown_action"],
+      ["2", true, "new"]
+    ])
+  })
+
   it("what it takes is told with the registration, and later changes at once and in each session", async () => {
     const stage = new Stage(mode)
     const { appId, node } = await stage.node({ capabilities: ["old"], cancelGraceMs: 700 })
