@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises"
 import type { JsonText } from "../client/JsonText.ts"
 import { CommandProcess, type Exit, within } from "./CommandProcess.ts"
 import type { EndFacts } from "./EndReport.ts"
@@ -36,6 +37,9 @@ const freeDescriptor = (taken: ReadonlyArray<number>): number | null => {
   for (let number = 3; number < LAST_DESCRIPTOR; number++) if (!taken.includes(number)) return number
   return null
 }
+
+/** A timer that is set longer rings at once. */
+const LONGEST_MS = 2 ** 31 - 1
 
 const once = (task: (text: string) => void): ((text: string) => void) => {
   let isDone = false
@@ -116,16 +120,24 @@ export class WrappedCommand {
    * and its process id may be a stranger's by then.
    */
   async stop(remainingMs: () => number): Promise<void> {
-    if (this.#hasExited && this.#stopping === null) return
     const others = this.#remainingMs
     this.#remainingMs = () => Math.min(others(), remainingMs())
+    if (this.#hasExited && this.#stopping === null) return
     this.#stopping ??= this.#process.terminate(() => this.#remainingMs())
     await this.#stopping
   }
 
-  /** Resolves when its stderr is through. */
-  async flush(): Promise<void> {
-    await this.#passage?.flush()
+  /** Of the time that whoever has stopped it has given it, milliseconds; Infinity: nobody has. */
+  get remainingMs(): number {
+    return this.#remainingMs()
+  }
+
+  /** Resolves when its stderr is through, to true; or to false when it is not after so many milliseconds. */
+  async flush(withinMs: number): Promise<boolean> {
+    if (this.#passage === null) return true
+    const flushed = this.#passage.flush().then(() => true)
+    if (withinMs === Infinity) return await flushed
+    return await Promise.race([flushed, pause(Math.min(withinMs, LONGEST_MS), false, { ref: false })])
   }
 
   async #end(exit: Exit, durationMs: number): Promise<EndFacts> {

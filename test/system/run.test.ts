@@ -295,6 +295,17 @@ describe.concurrent("what goes wrong", () => {
     expect(code).toBe(3)
   })
 
+  it("that nobody reads stderr keeps a cancelled run from nothing: it goes, with the command's exit code", async () => {
+    // Not in the foreground: the shell would tell of its death on stderr, and hang there itself.
+    const script = `trap 'exit 7' TERM; head -c 3000000 /dev/zero | tr '\\0' x >&2 & wait`
+    const run = user.run("unread", script)
+    run.process.stderr!.pause()
+    const { app_id } = await tree.node("unread", ({ status }) => status === "running")
+    expect((await user.trails(["cancel", app_id, "--grace", "10s"]).ended).code).toBe(0)
+    expect((await run.ended).code).toBe(7)
+    await tree.node("unread", ({ status }) => status === "cancelled")
+  })
+
   it("a TRAILS_INFO that can't be read is told, and the command runs", async () => {
     const { code, stderr } = await user.trails(["run", "--name", "lost", "--", "sh", "-c", "exit 6"], {
       TRAILS_INFO: "rubbish"
