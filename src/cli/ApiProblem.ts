@@ -20,6 +20,11 @@ const away = (message: string, remedy: string = START) => new CliError(message, 
 const TLS = /CERT|SELF_SIGNED|ALTNAME|ISSUER|SIGNATURE_FAILURE/
 const NOT_TLS = /EPROTO|ERR_SSL/
 
+const LOST: ReadonlySet<string> = new Set(["ABORTED", "ECONNABORTED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "TIMEOUT"])
+
+/** The server may have read the request, and done what it says. */
+export const isLost = ({ code }: HttpFailure): boolean => LOST.has(code)
+
 /** What is printed when no answer came. */
 export const unanswered = (place: ServerPlace, failure: HttpFailure): CliError => {
   const at = placeText(place)

@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto"
 import { createInterface } from "node:readline/promises"
 import { Api } from "./Api.ts"
-import { readCascade } from "./CascadeAnswer.ts"
+import { type CascadeAnswer, readCascade } from "./CascadeAnswer.ts"
+import { listCascades } from "./CascadeList.ts"
 import { showPlan, watchCascade } from "./CascadeView.ts"
 import { usageError } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
+import { onInterrupt } from "./Interrupt.ts"
 import { inOneLine, withMember } from "./JsonSlice.ts"
+import { orLook } from "./LostAnswer.ts"
 import { resolveNodeId } from "./NodeId.ts"
 import { notice, printText, writeJsonText } from "./Output.ts"
 import { readPayload, readTags, readTime } from "./OptionValues.ts"
@@ -22,6 +25,10 @@ export interface CancelOptions extends CommonOptions {
   readonly yes?: boolean
   readonly action?: string
   readonly payload?: string
+}
+
+export interface CascadeOptions extends CommonOptions {
+  readonly retry?: boolean
 }
 
 /** So many nodes are not asked to do anything by a slip of the fingers. */
@@ -57,6 +64,23 @@ const bodyOf = async (options: CancelOptions): Promise<(more: object) => string>
   }
 }
 
+const LOOK = "trails cascade lists the operations."
+
+/** Begins the operation; null when that was interrupted. */
+const begin = async (api: Api, path: string, body: string): Promise<CascadeAnswer | null> => {
+  const ending = new AbortController()
+  const done = onInterrupt(() => ending.abort())
+  try {
+    return readCascade(api, await api.post(path, body, { signal: ending.signal }))
+  } catch (error) {
+    if (!ending.signal.aborted) throw orLook(error, "It may have begun all the same.", LOOK)
+    notice(`trails: it may have begun all the same. ${LOOK}`)
+    return null
+  } finally {
+    done()
+  }
+}
+
 /** Begins an operation and stays with it to its end. */
 export const cancelNode = async (id: string, options: CancelOptions): Promise<void> => {
   if (options.filter !== undefined && options.cascade !== true)
@@ -75,15 +99,21 @@ export const cancelNode = async (id: string, options: CancelOptions): Promise<vo
     }
   }
   // The same operation if the first answer gets lost, and no other.
-  const begun = readCascade(api, await api.post(path, body({ idempotencyKey: `cli:${randomUUID()}` })))
+  const begun = await begin(api, path, body({ idempotencyKey: `cli:${randomUUID()}` }))
+  if (begun === null) return
   if (options.detach !== true) return await watchCascade(api, begun.id ?? "", options)
   if (options.json === true) writeJsonText(inOneLine(begun.text))
   else printText(begun.id ?? "")
 }
 
-/** An operation that somebody has begun; with --retry those are asked again who could not be told, or have refused. */
-export const showCascade = async (id: string, options: CommonOptions & { readonly retry?: boolean }): Promise<void> => {
+/**
+ * An operation that somebody has begun, without an id the newest of them; with --retry those are asked again who could not be
+ * told, or have refused.
+ */
+export const showCascade = async (id: string | undefined, options: CascadeOptions): Promise<void> => {
+  if (id === undefined && options.retry === true) throw usageError("--retry goes with an operation's id.", LOOK)
   const api = new Api(findServer(options.server))
+  if (id === undefined) return await listCascades(api, options)
   const path = `cascades/${encodeURIComponent(id)}`
   const cascade = readCascade(api, await (options.retry === true ? api.post(`${path}/retry`, null) : api.get(path)))
   await watchCascade(api, cascade.id ?? "", options)

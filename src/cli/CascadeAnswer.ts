@@ -1,5 +1,7 @@
 import { Answered } from "./Answered.ts"
 import type { Api, ApiAnswer } from "./Api.ts"
+import { shortId } from "./NodeId.ts"
+import { printableLine } from "./Printable.ts"
 import { durationText } from "./TimeText.ts"
 
 const OUTCOMES = ["acked", "refused", "forced", "unreachable", "already_terminal"] as const
@@ -32,8 +34,8 @@ export interface CascadeAnswer {
   readonly text: string
 }
 
-export const readCascade = (api: Api, answer: ApiAnswer): CascadeAnswer => {
-  const read = Answered.of(api, answer)
+/** One operation, of an answer or of a page; `text`: its own. `now`: the server's clock when it answered. */
+export const readCascadeItem = (read: Answered, text: string, now: number): CascadeAnswer => {
   const counts = read.object("counts")
   const finishedAt = read.optionalText("finished_at")
   return {
@@ -52,10 +54,13 @@ export const readCascade = (api: Api, answer: ApiAnswer): CascadeAnswer => {
     outcomes: Object.fromEntries(OUTCOMES.map((name) => [name, counts.count(name)])) as CascadeAnswer["outcomes"],
     createdAt: Date.parse(read.text("created_at")),
     finishedAt: finishedAt === null ? null : Date.parse(finishedAt),
-    now: answer.now,
-    text: answer.text
+    now,
+    text
   }
 }
+
+export const readCascade = (api: Api, answer: ApiAnswer): CascadeAnswer =>
+  readCascadeItem(Answered.of(api, answer), answer.text, answer.now)
 
 const WORDS: Readonly<Record<Outcome, string>> = {
   acked: "acked",
@@ -75,6 +80,21 @@ export const throughOf = ({ asked, pending, total }: CascadeAnswer): number => t
 
 export const tookText = ({ createdAt, finishedAt, now }: CascadeAnswer): string =>
   durationText((finishedAt ?? now) - createdAt)
+
+/** `cancel 0a1b2c3d batch and all below it: 3 nodes, 2 levels`. */
+export const titleOf = (cascade: CascadeAnswer): string => {
+  const { action, appId, appName, isWhole, levels, total } = cascade
+  const what = isWhole ? `and all below it: ${total} nodes, ${levels} levels` : "alone"
+  return `${printableLine(action)} ${shortId(appId)} ${printableLine(appName)} ${what}`
+}
+
+/** How far it is. */
+export const progressOf = (cascade: CascadeAnswer): string => {
+  const { level, levels, total } = cascade
+  const at = level === null ? "" : `level ${levels - level} of ${levels}  `
+  const outcomes = outcomesText(cascade)
+  return `${at}${throughOf(cascade)} of ${total} through${outcomes === "" ? "" : `: ${outcomes}`}  ${tookText(cascade)}`
+}
 
 /** Nobody was forced, out of reach, or refused. */
 export const endedWell = ({ outcomes }: CascadeAnswer): boolean => BAD_OUTCOMES.every((name) => outcomes[name] === 0)

@@ -6,8 +6,10 @@ import {
   type CascadeAnswer,
   endedWell,
   outcomesText,
+  progressOf,
   readCascade,
   throughOf,
+  titleOf,
   tookText
 } from "./CascadeAnswer.ts"
 import { EXIT } from "./CliError.ts"
@@ -28,22 +30,9 @@ const ASKED = 8
 const LOOK_MS = 300
 const BAR = 24
 
-const titleOf = (cascade: CascadeAnswer): string => {
-  const { action, appId, appName, isWhole, levels, total } = cascade
-  const what = isWhole ? `and all below it: ${total} nodes, ${levels} levels` : "alone"
-  return `${printableLine(action)} ${shortId(appId)} ${printableLine(appName)} ${what}`
-}
-
 const bar = (cascade: CascadeAnswer): string => {
   const full = cascade.total === 0 ? BAR : Math.round((throughOf(cascade) / cascade.total) * BAR)
   return "█".repeat(full) + "░".repeat(BAR - full)
-}
-
-const progressOf = (cascade: CascadeAnswer): string => {
-  const { level, levels, total } = cascade
-  const at = level === null ? "" : `level ${levels - level} of ${levels}  `
-  const outcomes = outcomesText(cascade)
-  return `${at}${throughOf(cascade)} of ${total} through${outcomes === "" ? "" : `: ${outcomes}`}  ${tookText(cascade)}`
 }
 
 interface Named {

@@ -6,6 +6,7 @@ import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
 import { inOneLine, withMember } from "./JsonSlice.ts"
 import { LongPoll } from "./LongPoll.ts"
+import { orLook } from "./LostAnswer.ts"
 import { resolveNodeId, shortId } from "./NodeId.ts"
 import { notice, printText, writeJsonText } from "./Output.ts"
 import { readPayload, readTime } from "./OptionValues.ts"
@@ -53,6 +54,24 @@ const waitFor = async (poll: LongPoll, command: CommandAnswer, signal: AbortSign
 const ask = (command: CommandAnswer): string =>
   `trails commands ${shortId(command.appId)} shows what becomes of ${command.correlationId}.`
 
+/** Queues the command; null when that was interrupted. */
+const queue = async (
+  api: Api,
+  appId: string,
+  body: string,
+  key: string,
+  signal: AbortSignal
+): Promise<CommandAnswer | null> => {
+  try {
+    return readCommand(api, await api.post(`apps/${appId}/control`, body, { signal }))
+  } catch (error) {
+    const look = `trails commands ${shortId(appId)} shows it then; with --idempotency-key ${key} it runs once, however often it is sent.`
+    if (!signal.aborted) throw orLook(error, "The command may be queued all the same.", look)
+    notice(`trails: the command may be queued all the same. ${look}`)
+    return null
+  }
+}
+
 /** Tells a node something, and with --wait prints what it answers, exactly. */
 export const sendCommand = async (id: string, action: string, options: SendOptions): Promise<void> => {
   if (action === "cancel")
@@ -65,20 +84,20 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
   const payload = await readPayload(options.payload)
   const api = new Api(findServer(options.server))
   const appId = await resolveNodeId(api, id)
-  const members = {
-    action,
-    ...(ttlMs === null ? {} : { ttlMs }),
-    // The same command if the first answer gets lost, and no other.
-    idempotencyKey: options.idempotencyKey ?? `cli:${randomUUID()}`
-  }
-  const sent = readCommand(api, await api.post(`apps/${appId}/control`, withMember(members, "payload", payload)))
-  if (options.wait !== true) {
+  // The same command if the first answer gets lost, and no other.
+  const idempotencyKey = options.idempotencyKey ?? `cli:${randomUUID()}`
+  const members = { action, ...(ttlMs === null ? {} : { ttlMs }), idempotencyKey }
+  const ending = new AbortController()
+  const done = onInterrupt(() => ending.abort())
+  const body = withMember(members, "payload", payload)
+  const sent = await queue(api, appId, body, idempotencyKey, ending.signal)
+  if (sent === null || options.wait !== true) {
+    done()
+    if (sent === null) return
     if (options.json === true) writeJsonText(inOneLine(sent.text))
     else printText(sent.correlationId)
     return
   }
-  const ending = new AbortController()
-  const done = onInterrupt(() => ending.abort())
   const command = await waitFor(
     new LongPoll(api, notice, timeoutMs ?? Number.POSITIVE_INFINITY, true),
     sent,
