@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto"
-import { createInterface } from "node:readline/promises"
 import { Api } from "./Api.ts"
 import { type CascadeAnswer, readCascade } from "./CascadeAnswer.ts"
 import { listCascades } from "./CascadeList.ts"
 import { showPlan, watchCascade } from "./CascadeView.ts"
-import { usageError } from "./CliError.ts"
+import { EXIT, usageError } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
 import { inOneLine, withMember } from "./JsonSlice.ts"
@@ -12,6 +11,7 @@ import { orLook } from "./LostAnswer.ts"
 import { resolveNodeId } from "./NodeId.ts"
 import { notice, printText, writeJsonText } from "./Output.ts"
 import { readPayload, readTags, readTime } from "./OptionValues.ts"
+import { askYesNo } from "./Question.ts"
 import { findServer } from "./ServerPlace.ts"
 
 export interface CancelOptions extends CommonOptions {
@@ -35,13 +35,26 @@ export interface CascadeOptions extends CommonOptions {
 const MANY = 50
 const HOUR_MS = 3_600_000
 
-const isYes = async (question: string): Promise<boolean> => {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return /^y(?:es)?$/i.test((await terminal.question(question)).trim())
-  } finally {
-    terminal.close()
-  }
+/** What `trails cancel` exits with, besides the common codes, EXIT.failed when not all have stopped well. */
+export const CANCEL_EXIT = { declined: 2 } as const
+
+const mayAsk = (options: CancelOptions): boolean =>
+  options.cascade === true &&
+  options.dryRun !== true &&
+  options.yes !== true &&
+  process.stdin.isTTY &&
+  process.stderr.isTTY
+
+/** Whether to go on with it, over whose plan somebody has to decide; sets the exit code when not. */
+const isWanted = async (plan: CascadeAnswer): Promise<boolean> => {
+  if (plan.pending <= MANY) return true
+  showPlan(plan, {})
+  const reply = await askYesNo("Go on? [y/N] ")
+  if (reply === "yes") return true
+  // The cursor stands behind the question.
+  notice(reply === "no" ? "Nothing was done." : "\nNothing was done.")
+  process.exitCode = reply === "interrupted" ? EXIT.interrupted : CANCEL_EXIT.declined
+  return false
 }
 
 const bodyOf = async (options: CancelOptions): Promise<(more: object) => string> => {
@@ -85,20 +98,21 @@ const begin = async (api: Api, path: string, body: string): Promise<CascadeAnswe
 export const cancelNode = async (id: string, options: CancelOptions): Promise<void> => {
   if (options.filter !== undefined && options.cascade !== true)
     throw usageError("--filter goes with --cascade.", "Without it the node alone is cancelled, whatever its tags are.")
+  const isAsking = mayAsk(options)
+  if (isAsking && options.payload === "-")
+    throw usageError(
+      "--payload - reads the terminal, where it is asked whether to go on.",
+      "Add --yes, or write the payload: --payload '{\"rate\": 10}'."
+    )
   const body = await bodyOf(options)
   const api = new Api(findServer(options.server))
   const appId = await resolveNodeId(api, id)
   const path = `apps/${appId}/cancel${options.cascade === true ? "?cascade=true" : ""}`
-  const isAsking = options.yes !== true && process.stdin.isTTY && process.stderr.isTTY
-  if (options.dryRun === true || (isAsking && options.cascade === true)) {
+  if (options.dryRun === true || isAsking) {
     const plan = readCascade(api, await api.post(path, body({ dryRun: true })))
     if (options.dryRun === true) return showPlan(plan, options)
-    if (plan.pending > MANY) {
-      showPlan(plan, {})
-      if (!(await isYes("Go on? [y/N] "))) return notice("Nothing was done.")
-    }
+    if (!(await isWanted(plan))) return
   }
-  // The same operation if the first answer gets lost, and no other.
   const begun = await begin(api, path, body({ idempotencyKey: `cli:${randomUUID()}` }))
   if (begun === null) return
   if (options.detach !== true) return await watchCascade(api, begun.id ?? "", options)

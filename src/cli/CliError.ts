@@ -7,7 +7,8 @@ export const EXIT = {
   software: 70,
   cannotCreate: 73,
   output: 74,
-  forbidden: 77
+  forbidden: 77,
+  interrupted: 130
 } as const
 
 /** What a person did or met that ends the command: printed without a stack, then the remedy in a line of its own. */
