@@ -28,16 +28,25 @@ const MOST_TRIES = 5
 const PAUSES_MS = [300, 600, 1200, 2400] as const
 /** Nobody waits longer than that for another try, milliseconds. */
 const REPEAT_MS = 30_000
+/** For an answer on its way when the time is over, milliseconds. */
+const SLACK_MS = 2000
 
 /** Reads the REST API of one server (docs/rest.md). Every refusal is a CliError that says what to do. */
 export class Api {
   readonly place: ServerPlace
   #signer: AdminSigner | null = null
   #signs: boolean
+  readonly #deadline: number
 
-  constructor(place: ServerPlace) {
+  /** `timeoutMs`: for all that is asked, and for all waiting, from now; infinite for none. */
+  constructor(place: ServerPlace, timeoutMs: number = Number.POSITIVE_INFINITY) {
     this.place = place
+    this.#deadline = performance.now() + timeoutMs
     this.#signs = place.level !== null && place.level !== "open" && place.adminKeyFile !== null
+  }
+
+  get leftMs(): number {
+    return Math.max(0, this.#deadline - performance.now())
   }
 
   /** Reads the administrator's key once; throws a CliError (77). Null when none is known for this server. */
@@ -63,7 +72,7 @@ export class Api {
   }
 
   async #call(url: URL, call: ApiCall, body: string | null): Promise<ApiAnswer> {
-    const until = performance.now() + REPEAT_MS
+    const until = Math.min(performance.now() + REPEAT_MS, this.#deadline)
     let mayBeDone = false
     for (let tries = 1; ; tries++) {
       const answer = await this.#ask(url, call, body)
@@ -81,7 +90,7 @@ export class Api {
         throw mayBeDone ? new LostAnswer(failure) : failure
       }
       const pause = answer instanceof HttpFailure || problem === null ? PAUSES_MS[tries - 1] : retryAfter(answer)
-      await delay(pause, null, signalOf(call))
+      await delay(Math.min(pause ?? 0, this.leftMs), null, signalOf(call))
     }
   }
 
@@ -100,7 +109,7 @@ export class Api {
         method,
         ...(body === null || body === "" ? {} : { body }),
         headers: { accept: "application/json", ...typed, ...signed },
-        timeoutMs: call.timeoutMs ?? REQUEST_MS,
+        timeoutMs: Math.min(call.timeoutMs ?? REQUEST_MS, this.leftMs + SLACK_MS),
         signal: call.signal
       })
     } catch (error) {

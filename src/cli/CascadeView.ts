@@ -114,7 +114,7 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
       note = text
       draw()
     }
-    const poll = new LongPoll(api, told, Number.POSITIVE_INFINITY, true)
+    const poll = new LongPoll(api, told, true)
     return await follow(
       poll,
       id,
@@ -134,7 +134,7 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
 const followInLines = async (api: Api, id: string, signal: AbortSignal): Promise<CascadeAnswer | null> => {
   let last = ""
   return await follow(
-    new LongPoll(api, notice, Number.POSITIVE_INFINITY, true),
+    new LongPoll(api, notice, true),
     id,
     (cascade) => {
       const state = `${cascade.level} ${outcomesText(cascade)}`

@@ -23,27 +23,18 @@ export type Notice = (text: string) => void
 export class LongPoll {
   readonly api: Api
   readonly #notice: Notice
-  readonly #deadline: number
   #answered: boolean
   #lost = false
 
-  /**
-   * `timeoutMs`: of all waiting together, from now; infinite for none. `hasAnswered`: the server has been there just now, by
-   * another request.
-   */
-  constructor(api: Api, notice: Notice, timeoutMs: number = Number.POSITIVE_INFINITY, hasAnswered = false) {
-    this.#answered = hasAnswered
+  /** `hasAnswered`: the server has been there just now, by another request. All waiting ends with the time of `api`. */
+  constructor(api: Api, notice: Notice, hasAnswered = false) {
     this.api = api
     this.#notice = notice
-    this.#deadline = performance.now() + timeoutMs
-  }
-
-  get leftMs(): number {
-    return Math.max(0, this.#deadline - performance.now())
+    this.#answered = hasAnswered
   }
 
   get isOver(): boolean {
-    return this.leftMs === 0
+    return this.api.leftMs === 0
   }
 
   /** One request that does not wait. */
@@ -54,7 +45,7 @@ export class LongPoll {
   /** One request that waits as long as is left, within the piece; null when the time is over before an answer. */
   piece(path: string, query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ApiAnswer | null> {
     return this.#persist(() => {
-      const milliseconds = Math.ceil(Math.min(this.leftMs, PIECE_S * 1000))
+      const milliseconds = Math.ceil(Math.min(this.api.leftMs, PIECE_S * 1000))
       return this.api.get(
         path,
         { ...query, timeout: `${milliseconds}ms` },
@@ -79,7 +70,7 @@ export class LongPoll {
         this.#lost = true
       }
       if (this.isOver) return null
-      const pause = Math.min(backoff.next(), LONGEST_PAUSE_MS, this.leftMs)
+      const pause = Math.min(backoff.next(), LONGEST_PAUSE_MS, this.api.leftMs)
       await delay(pause, null, signal === undefined ? {} : { signal }).catch(() => null)
       if (isCalledOff(signal)) return null
     }

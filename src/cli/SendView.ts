@@ -82,7 +82,7 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
   const ttlMs = readTime(options.ttl, "--ttl", TTL_MS)
   const timeoutMs = readTime(options.timeout, "--timeout", DAY_MS)
   const payload = await readPayload(options.payload)
-  const api = new Api(findServer(options.server))
+  const api = new Api(findServer(options.server), timeoutMs ?? Number.POSITIVE_INFINITY)
   const appId = await resolveNodeId(api, id)
   // The same command if the first answer gets lost, and no other.
   const idempotencyKey = options.idempotencyKey ?? `cli:${randomUUID()}`
@@ -98,11 +98,7 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
     else printText(sent.correlationId)
     return
   }
-  const command = await waitFor(
-    new LongPoll(api, notice, timeoutMs ?? Number.POSITIVE_INFINITY, true),
-    sent,
-    ending.signal
-  )
+  const command = await waitFor(new LongPoll(api, notice, true), sent, ending.signal)
   done()
   if (options.json === true) writeJsonText(inOneLine(command.text))
   if (!isThrough(command)) {

@@ -86,9 +86,9 @@ const sayEnd = (answer: WaitAnswer): void => {
 
 export const showWait = async (names: ReadonlyArray<string>, options: WaitOptions): Promise<void> => {
   const timeoutMs = timeoutOf(options.timeout)
-  const api = new Api(findServer(options.server))
+  const api = new Api(findServer(options.server), timeoutMs)
   const ids = [...new Set(await Promise.all(names.map((name) => resolveNodeId(api, name))))]
-  const poll = new LongPoll(api, notice, timeoutMs)
+  const poll = new LongPoll(api, notice)
   const ending = new AbortController()
   const interrupt = new AbortController()
   const done = onInterrupt(() => {

@@ -18,13 +18,14 @@ export interface Asked {
 /** Answers, or leaves it. */
 export type Answering = (asked: Asked, response: ServerResponse) => void
 
-export const reply = (response: ServerResponse, body: unknown, status = 200): void => {
+/** `retryAfter`: seconds, of a refusal that says later. */
+export const reply = (response: ServerResponse, body: unknown, status = 200, retryAfter = 0): void => {
   const type = status < 400 ? "application/json" : "application/problem+json"
-  response.writeHead(status, { "content-type": type, "retry-after": "0" }).end(JSON.stringify(body))
+  response.writeHead(status, { "content-type": type, "retry-after": String(retryAfter) }).end(JSON.stringify(body))
 }
 
-export const problem = (response: ServerResponse, status: number, code: string, detail: string): void =>
-  reply(response, { status, code, detail }, status)
+export const problem = (response: ServerResponse, status: number, code: string, detail: string, retryAfter = 0): void =>
+  reply(response, { status, code, detail }, status, retryAfter)
 
 /** Something in the place of trailsd, which answers as a test wants. */
 export class FakeServer {
