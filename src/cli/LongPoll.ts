@@ -10,6 +10,9 @@ const GRACE_MS = 15_000
 /** People watch: nobody wants to wait half a minute for a server that is back. */
 const LONGEST_PAUSE_MS = 3000
 
+/** Least time between two requests for the same, milliseconds: a server that does not wait is not asked all the time. */
+const FLOOR_MS = 200
+
 /** A function, since the compiler takes the flag for a constant. */
 const isCalledOff = (signal: AbortSignal | undefined): boolean => signal?.aborted === true
 
@@ -25,6 +28,8 @@ export class LongPoll {
   readonly #notice: Notice
   #answered: boolean
   #lost = false
+  /** What was asked last at each path, and when. */
+  readonly #pieces = new Map<string, { readonly query: string; readonly at: number }>()
 
   /** `hasAnswered`: the server has been there just now, by another request. All waiting ends with the time of `api`. */
   constructor(api: Api, notice: Notice, hasAnswered = false) {
@@ -42,9 +47,18 @@ export class LongPoll {
     return this.#persist(() => this.api.get(path, query, signal === undefined ? {} : { signal }), signal)
   }
 
-  /** One request that waits as long as is left, within the piece; null when the time is over before an answer. */
-  piece(path: string, query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ApiAnswer | null> {
-    return this.#persist(() => {
+  /**
+   * One request that waits as long as is left, within the piece; null when the time is over before an answer. The same one
+   * again means that there was nothing new.
+   */
+  async piece(path: string, query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ApiAnswer | null> {
+    const last = this.#pieces.get(path)
+    const asked = JSON.stringify(query)
+    const early = last?.query === asked ? last.at + FLOOR_MS - performance.now() : 0
+    if (early > 0) await delay(Math.min(early, this.api.leftMs), null, { signal }).catch(() => null)
+    if (isCalledOff(signal)) return null
+    this.#pieces.set(path, { query: asked, at: performance.now() })
+    return await this.#persist(() => {
       const milliseconds = Math.ceil(Math.min(this.api.leftMs, PIECE_S * 1000))
       return this.api.get(
         path,

@@ -1,4 +1,5 @@
 import { parseUuid } from "../protocol/Uuid.ts"
+import { Answered } from "./Answered.ts"
 import type { Api } from "./Api.ts"
 import { usageError } from "./CliError.ts"
 import { printableLine } from "./Printable.ts"
@@ -38,26 +39,22 @@ export const parseNodeName = (text: string): string => {
   )
 }
 
-interface Found {
-  readonly app_id: string
-  readonly app_name: string
-  readonly status: string
-}
-
 /** The complete id of what a person wrote. Throws a CliError (64) when it is no id, nobody's, or not one node's alone. */
 export const resolveNodeId = async (api: Api, text: string): Promise<string> => {
   const name = parseNodeName(text)
   const complete = parseUuid(name)
   if (complete !== null) return complete
-  const { json } = await api.get("apps", { prefix: name, limit: String(LISTED + 1) })
-  const items = (json as { readonly items?: ReadonlyArray<Found> }).items ?? []
+  const items = Answered.of(api, await api.get("apps", { prefix: name, limit: String(LISTED + 1) })).items()
   const [only] = items
   if (only === undefined)
     throw usageError(`No node's id begins with ${name}.`, "trails tree shows the newest trees and their ids.")
-  if (items.length === 1) return only.app_id
+  if (items.length === 1) return only.id("app_id")
   const lines = items
     .slice(0, LISTED)
-    .map((item) => `  ${item.app_id}  ${printableLine(item.app_name)} (${printableLine(item.status)})`)
+    .map(
+      (item) =>
+        `  ${item.id("app_id")}  ${printableLine(item.text("app_name"))} (${printableLine(item.text("status"))})`
+    )
   throw usageError(
     `${items.length > LISTED ? `More than ${LISTED}` : items.length} ids begin with ${name}. Give more digits:`,
     [...lines, ...(items.length > LISTED ? ["  …"] : [])].join("\n")

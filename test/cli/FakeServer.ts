@@ -69,6 +69,37 @@ export class FakeServer {
   }
 }
 
+/** A node as `wait` answers it: it has ended well, unless `fields` say otherwise. */
+export const waitAnswer = (fields: Readonly<Record<string, unknown>> = {}) => ({
+  app_id: APP_ID,
+  app_name: "batch",
+  status: "done",
+  ended: true,
+  ended_at: "2026-11-25T15:30:02.000Z",
+  snapshot: null,
+  outcome: { state: "done", reason: null, forced: false, payload: { rows: 1 } },
+  ...fields
+})
+
+/** A node as a tree has it: it runs, unless `fields` say otherwise. */
+export const treeRow = (fields: Readonly<Record<string, unknown>> = {}) => ({
+  app_id: APP_ID,
+  parent_id: null,
+  depth: 0,
+  app_name: "batch",
+  status: "running",
+  snapshot: null,
+  outcome: null,
+  created_at: "2026-11-25T15:30:00.000Z",
+  started_at: null,
+  ended_at: null,
+  deadline_at: null,
+  pod_name: null,
+  node_name: null,
+  pid: null,
+  ...fields
+})
+
 const COUNTS = { pending: 0, asked: 0, acked: 0, refused: 0, forced: 0, unreachable: 0, already_terminal: 0 }
 
 /** An operation as docs/rest.md has it: of two nodes, all through, unless `fields` and `counts` say otherwise. */

@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
-import { APP_ID, command, FakeServer, problem, reply } from "./FakeServer.ts"
+import { APP_ID, command, FakeServer, problem, reply, waitAnswer } from "./FakeServer.ts"
 import { type Ended, TrailsCommand } from "./TrailsCommand.ts"
 
 /** Milliseconds: what a request is given at most is half as much again, what is asked for below a third of it. */
@@ -22,15 +22,7 @@ const timed = async (...args: ReadonlyArray<string>): Promise<Ended & { readonly
   return { ...ended, tookMs: performance.now() - started }
 }
 
-const isNode = {
-  app_id: APP_ID,
-  app_name: "a",
-  status: "running",
-  ended: false,
-  ended_at: null,
-  outcome: null,
-  snapshot: null
-}
+const isNode = waitAnswer({ status: "running", ended: false, outcome: null })
 
 describe("--timeout bounds all that a command does", () => {
   it("a server that goes silent while it is waited for", async () => {
