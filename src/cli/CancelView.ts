@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import { Api } from "./Api.ts"
 import { type CascadeAnswer, readCascade } from "./CascadeAnswer.ts"
 import { listCascades } from "./CascadeList.ts"
-import { showPlan, watchCascade } from "./CascadeView.ts"
+import { planText, showPlan, watchCascade } from "./CascadeView.ts"
 import { EXIT, usageError } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
@@ -48,7 +48,8 @@ const mayAsk = (options: CancelOptions): boolean =>
 /** Whether to go on with it, over whose plan somebody has to decide; sets the exit code when not. */
 const isWanted = async (plan: CascadeAnswer): Promise<boolean> => {
   if (plan.pending <= MANY) return true
-  showPlan(plan, {})
+  // Part of the question: stdout is for the operation.
+  notice(planText(plan))
   const reply = await askYesNo("Go on? [y/N] ")
   if (reply === "yes") return true
   // The cursor stands behind the question.

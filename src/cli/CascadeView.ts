@@ -146,13 +146,16 @@ const followInLines = async (api: Api, id: string, signal: AbortSignal): Promise
   )
 }
 
-/** The plan of an operation that nobody has begun. */
-export const showPlan = (plan: CascadeAnswer, options: CommonOptions): void => {
-  if (options.json === true) return writeJsonText(inOneLine(plan.text))
+/** The plan of an operation that nobody has begun, for people. */
+export const planText = (plan: CascadeAnswer): string => {
   const { graceMs, outcomes, pending } = plan
-  printText(`${titleOf(plan)}`)
-  printText(`  ${pending} to be asked, at most ${graceMs / 1000} s each; ${outcomes.already_terminal} ended before`)
+  const asked = `${pending} to be asked, at most ${graceMs / 1000} s each; ${outcomes.already_terminal} ended before`
+  return `${titleOf(plan)}\n  ${asked}`
 }
+
+/** The plan where it is what was asked for. */
+export const showPlan = (plan: CascadeAnswer, options: CommonOptions): void =>
+  options.json === true ? writeJsonText(inOneLine(plan.text)) : printText(planText(plan))
 
 /** An operation to its end, and what came out. Whoever interrupts it leaves it going on. */
 export const watchCascade = async (api: Api, id: string, options: CommonOptions): Promise<void> => {

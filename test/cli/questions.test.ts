@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { withoutSurroundings } from "../harness/surroundings.ts"
 import { type Terminal, Terminals } from "../system/tour/Terminal.ts"
-import { APP_ID, FakeServer, operation, reply } from "./FakeServer.ts"
+import { APP_ID, FakeServer, OPERATION_ID, operation, reply } from "./FakeServer.ts"
 import { TRAILS } from "./TrailsCommand.ts"
 
 const STEP_MS = 60_000
@@ -69,6 +69,16 @@ describe("whoever has much to cancel is asked on a terminal", () => {
     await terminal.idle(STEP_MS)
     expect(terminal.screen.slice(-3, -1)).toEqual([expect.stringContaining(": 60 acked in 2.0s"), "exit 0"])
     expect(begun()).toBe(1)
+  })
+
+  it("the plan is part of the question: stdout has the operation alone", async () => {
+    const file = join(folder, "stdout")
+    await asked(`${TRAILS} cancel --cascade --detach ${APP_ID} > ${file}`)
+    expect(terminal.screen.slice(-3, -1)).toEqual(PLAN)
+    terminal.press("y")
+    terminal.press("Enter")
+    await terminal.idle(STEP_MS)
+    expect(readFileSync(file, "utf8")).toBe(`${OPERATION_ID}\n`)
   })
 
   it("a payload that would be typed where the question is answered is refused at once", async () => {
