@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { Answered } from "./Answered.ts"
 import type { Api } from "./Api.ts"
+import { AskedNodes } from "./AskedNodes.ts"
 import {
   BAD_OUTCOMES,
   type CascadeAnswer,
@@ -35,26 +36,11 @@ const bar = (cascade: CascadeAnswer): string => {
   return "█".repeat(full) + "░".repeat(BAR - full)
 }
 
-interface Named {
-  readonly name: string
-  readonly outcome: string | null
-  readonly state: string
-}
-
-const namesOf = async (
-  api: Api,
-  id: string,
-  query: Readonly<Record<string, string>>,
-  signal?: AbortSignal
-): Promise<ReadonlyArray<Named>> => {
-  const answer = await api.get(`cascades/${id}/nodes`, query, signal === undefined ? {} : { signal })
+const namesOf = async (api: Api, id: string, outcome: string): Promise<ReadonlyArray<string>> => {
+  const answer = await api.get(`cascades/${id}/nodes`, { outcome, limit: String(NAMED) })
   return Answered.of(api, answer)
     .items()
-    .map((node) => ({
-      name: `${shortId(node.id("app_id"))} ${printableLine(node.text("app_name"))}`,
-      outcome: node.optionalText("outcome"),
-      state: node.text("state")
-    }))
+    .map((node) => `${shortId(node.id("app_id"))} ${printableLine(node.text("app_name"))}`)
 }
 
 /** What came out, with the names of those with whom it went badly. */
@@ -63,8 +49,8 @@ const report = async (api: Api, cascade: CascadeAnswer): Promise<void> => {
   for (const outcome of BAD_OUTCOMES) {
     const count = cascade.outcomes[outcome]
     if (count === 0 || cascade.id === null) continue
-    const names = await namesOf(api, cascade.id, { outcome, limit: String(NAMED) })
-    for (const { name } of names) printText(`  ${outcome.padEnd(11)}  ${name}`)
+    const names = await namesOf(api, cascade.id, outcome)
+    for (const name of names) printText(`  ${outcome.padEnd(11)}  ${name}`)
     if (count > names.length) printText(`  ${outcome.padEnd(11)}  … ${count - names.length} more`)
   }
 }
@@ -90,14 +76,16 @@ const follow = async (
 /** Drawn in place: how far it is, and some of those that are being waited for. */
 const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Promise<CascadeAnswer | null> => {
   let latest: CascadeAnswer | null = null
-  let asked: ReadonlyArray<Named> = []
+  let asked: ReadonlyArray<string> = []
+  let isLooking = false
+  const nodes = new AskedNodes(api, id, ASKED)
   let note = ""
   const paint = paintFor(process.stdout)
   const draw = (): void => {
     if (latest === null) return
     // The report says the rest.
     if (latest.isDone) return screen.draw([])
-    const waiting = asked.map(({ name }) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
+    const waiting = asked.map((name) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
     const lines = [
       cutToWidth(titleOf(latest), screen.width),
       cutToWidth(`${bar(latest)}  ${progressOf(latest)}`, screen.width)
@@ -105,9 +93,11 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
     screen.draw([...lines, ...waiting, ...(note === "" ? [] : [cutToWidth(note, screen.width)])])
   }
   const screen = new LiveScreen(process.stdout, draw)
-  const look = async (): Promise<void> => {
-    const names = await namesOf(api, id, { limit: "100" }, signal).catch(() => [])
-    asked = names.filter(({ state }) => state === "asked").slice(0, ASKED)
+  const look = async ({ level }: CascadeAnswer): Promise<void> => {
+    if (isLooking) return
+    isLooking = true
+    asked = await nodes.look(level, signal).catch(() => [])
+    isLooking = false
   }
   try {
     const told = (text: string) => {
@@ -121,7 +111,7 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
       (cascade) => {
         latest = cascade
         draw()
-        if (!cascade.isDone) void look()
+        if (!cascade.isDone) void look(cascade)
       },
       signal
     )
