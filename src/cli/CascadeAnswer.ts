@@ -19,6 +19,8 @@ export interface CascadeAnswer {
   readonly appName: string
   readonly action: string
   readonly isWhole: boolean
+  /** Of nodes with certain tags alone. */
+  readonly isFiltered: boolean
   readonly graceMs: number
   readonly isDone: boolean
   readonly levels: number
@@ -44,6 +46,7 @@ export const readCascadeItem = (read: Answered, text: string, now: number): Casc
     appName: read.text("app_name"),
     action: read.text("action"),
     isWhole: read.fields["cascade"] === true,
+    isFiltered: read.optionalObject("filter") !== null,
     graceMs: read.count("grace_ms"),
     isDone: read.text("state") === "done",
     levels: read.count("levels"),
@@ -76,7 +79,14 @@ export const outcomesText = ({ outcomes }: CascadeAnswer): string =>
     .map((name) => `${outcomes[name]} ${WORDS[name]}`)
     .join(", ")
 
-export const throughOf = ({ asked, pending, total }: CascadeAnswer): number => total - asked - pending
+/** No node has the tags that were given. */
+export const hasNobody = ({ isFiltered, total }: CascadeAnswer): boolean => isFiltered && total === 0
+
+/** What came out of one that is through. */
+export const resultText = (cascade: CascadeAnswer): string =>
+  hasNobody(cascade) ? "no node has these tags" : outcomesText(cascade) || "nobody to be asked"
+
+const throughOf = ({ asked, pending, total }: CascadeAnswer): number => total - asked - pending
 
 export const tookText = ({ createdAt, finishedAt, now }: CascadeAnswer): string =>
   durationText((finishedAt ?? now) - createdAt)
@@ -86,6 +96,15 @@ export const titleOf = (cascade: CascadeAnswer): string => {
   const { action, appId, appName, isWhole, levels, total } = cascade
   const what = isWhole ? `and all below it: ${total} nodes, ${levels} levels` : "alone"
   return `${printableLine(action)} ${shortId(appId)} ${printableLine(appName)} ${what}`
+}
+
+const BAR = 24
+
+export const barOf = (cascade: CascadeAnswer): string => {
+  const share = cascade.total === 0 ? 1 : throughOf(cascade) / cascade.total
+  // Counts that do not add up are no reason to end.
+  const full = Math.round(Math.min(Math.max(share, 0), 1) * BAR)
+  return "█".repeat(full) + "░".repeat(BAR - full)
 }
 
 /** How far it is. */

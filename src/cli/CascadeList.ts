@@ -1,6 +1,6 @@
 import { Answered } from "./Answered.ts"
 import type { Api } from "./Api.ts"
-import { type CascadeAnswer, outcomesText, progressOf, readCascadeItem, titleOf, tookText } from "./CascadeAnswer.ts"
+import { type CascadeAnswer, progressOf, readCascadeItem, resultText, titleOf, tookText } from "./CascadeAnswer.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { elementTexts, memberText } from "./JsonSlice.ts"
 import { notice, printText, terminalWidth, writeJsonText } from "./Output.ts"
@@ -14,7 +14,7 @@ const NEWEST = "20"
 const lineOf = (cascade: CascadeAnswer, width: number | null, paint: Paint): string => {
   const { createdAt, id, isDone, now } = cascade
   const head = `${clockText(new Date(createdAt), new Date(now))}  ${id}  `
-  const how = isDone ? `${outcomesText(cascade) || "nobody to be asked"} in ${tookText(cascade)}` : progressOf(cascade)
+  const how = isDone ? `${resultText(cascade)} in ${tookText(cascade)}` : progressOf(cascade)
   const rest = `${titleOf(cascade)}: ${how}`
   return `${paint("gray", head)}${width === null ? rest : cutToWidth(rest, Math.max(width - head.length, 8))}`
 }

@@ -4,12 +4,14 @@ import type { Api } from "./Api.ts"
 import { AskedNodes } from "./AskedNodes.ts"
 import {
   BAD_OUTCOMES,
+  barOf,
   type CascadeAnswer,
   endedWell,
+  hasNobody,
   outcomesText,
   progressOf,
   readCascade,
-  throughOf,
+  resultText,
   titleOf,
   tookText
 } from "./CascadeAnswer.ts"
@@ -29,12 +31,6 @@ import { cutToWidth } from "./TextWidth.ts"
 const NAMED = 20
 const ASKED = 8
 const LOOK_MS = 300
-const BAR = 24
-
-const bar = (cascade: CascadeAnswer): string => {
-  const full = cascade.total === 0 ? BAR : Math.round((throughOf(cascade) / cascade.total) * BAR)
-  return "█".repeat(full) + "░".repeat(BAR - full)
-}
 
 const namesOf = async (api: Api, id: string, outcome: string): Promise<ReadonlyArray<string>> => {
   const answer = await api.get(`cascades/${id}/nodes`, { outcome, limit: String(NAMED) })
@@ -45,7 +41,7 @@ const namesOf = async (api: Api, id: string, outcome: string): Promise<ReadonlyA
 
 /** What came out, with the names of those with whom it went badly. */
 const report = async (api: Api, cascade: CascadeAnswer): Promise<void> => {
-  printText(`${titleOf(cascade)}: ${outcomesText(cascade) || "nobody to be asked"} in ${tookText(cascade)}`)
+  printText(`${titleOf(cascade)}: ${resultText(cascade)} in ${tookText(cascade)}`)
   for (const outcome of BAD_OUTCOMES) {
     const count = cascade.outcomes[outcome]
     if (count === 0 || cascade.id === null) continue
@@ -88,7 +84,7 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
     const waiting = asked.map((name) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
     const lines = [
       cutToWidth(titleOf(latest), screen.width),
-      cutToWidth(`${bar(latest)}  ${progressOf(latest)}`, screen.width)
+      cutToWidth(`${barOf(latest)}  ${progressOf(latest)}`, screen.width)
     ]
     screen.draw([...lines, ...waiting, ...(note === "" ? [] : [cutToWidth(note, screen.width)])])
   }
@@ -140,6 +136,7 @@ const followInLines = async (api: Api, id: string, signal: AbortSignal): Promise
 export const planText = (plan: CascadeAnswer): string => {
   const { graceMs, outcomes, pending } = plan
   const asked = `${pending} to be asked, at most ${graceMs / 1000} s each; ${outcomes.already_terminal} ended before`
+  if (hasNobody(plan)) return `${titleOf(plan)}: ${resultText(plan)}`
   return `${titleOf(plan)}\n  ${asked}`
 }
 
