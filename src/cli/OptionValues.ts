@@ -31,15 +31,19 @@ export const readPayload = async (given: string | undefined): Promise<string> =>
 /** Tags that were given as key=value, again and again; null: none. Throws a CliError (64). */
 export const readTags = (given: ReadonlyArray<string> | undefined): Readonly<Record<string, unknown>> | null => {
   if (given === undefined || given.length === 0) return null
-  return Object.fromEntries(
-    given.map((pair) => {
-      const at = pair.indexOf("=")
-      if (at < 1)
-        throw usageError(
-          `"${printableLine(pair.slice(0, 64))}" is no filter.`,
-          "Write a tag as key=value: --filter device_type=gas_detector."
-        )
-      return [pair.slice(0, at), pair.slice(at + 1)]
-    })
-  )
+  const tags = new Map<string, string>()
+  for (const pair of given) {
+    const at = pair.indexOf("=")
+    const shown = printableLine(pair.slice(0, 64))
+    if (at < 1)
+      throw usageError(`"${shown}" is no filter.`, "Write a tag as key=value: --filter device_type=gas_detector.")
+    const name = pair.slice(0, at)
+    if (tags.has(name))
+      throw usageError(
+        `"${shown}" is the second filter for the same tag.`,
+        "A node has one value of a tag, and must fit all filters: give each value a command of its own."
+      )
+    tags.set(name, pair.slice(at + 1))
+  }
+  return Object.fromEntries(tags)
 }

@@ -79,6 +79,11 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
       "A cancel has a way of its own.",
       `trails cancel ${printableLine(id)}, or with all below it: --cascade.`
     )
+  if (options.timeout !== undefined && options.wait !== true)
+    throw usageError(
+      "--timeout goes with --wait.",
+      "Without it nobody waits for the answer; --ttl says how long the command is good."
+    )
   const ttlMs = readTime(options.ttl, "--ttl", TTL_MS)
   const timeoutMs = readTime(options.timeout, "--timeout", DAY_MS)
   const payload = await readPayload(options.payload)

@@ -85,6 +85,8 @@ describe("send and commands", () => {
     [["send", "00000000", "cancel"], "A cancel has a way of its own"],
     [["send", "00000000", "a", "--payload", "{"], "is not JSON"],
     [["send", "00000000", "a", "--ttl", "soon"], "is no time for --ttl"],
+    [["send", "00000000", "a", "--timeout", "5s"], "--timeout goes with --wait"],
+    [["cancel", "00000000", "--cascade", "--filter", "a=1", "--filter", "a=2"], "second filter for the same tag"],
     [["cancel", "00000000", "--filter", "a=b"], "--filter goes with --cascade"],
     [["cancel", "00000000", "--cascade", "--filter", "a"], "is no filter"],
     [["cancel", "00000000", "--payload", "1"], "--payload goes with --action"],
