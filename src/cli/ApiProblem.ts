@@ -1,5 +1,6 @@
 import { CliError, EXIT } from "./CliError.ts"
 import type { HttpAnswer, HttpFailure } from "./HttpCall.ts"
+import { Refusal } from "./Refusal.ts"
 import type { ServerPlace } from "./ServerPlace.ts"
 
 const NAMED: Readonly<Record<ServerPlace["source"], string>> = {
@@ -85,5 +86,10 @@ export const refused = (place: ServerPlace, problem: Problem, signedBy: string |
   if (status === 503)
     return away(`The server at ${placeText(place)} can't answer now: ${detail}.`, "trails doctor says more.")
   if (status >= 500) return new CliError(detail, EXIT.software, null)
-  return new CliError(detail, EXIT.usage, status === 404 ? "trails tree shows the newest trees and their ids." : null)
+  return new Refusal(
+    code,
+    detail,
+    EXIT.usage,
+    status === 404 ? "trails tree shows the newest trees and their ids." : null
+  )
 }

@@ -9,9 +9,11 @@ import { onInterrupt } from "./Interrupt.ts"
 import { inOneLine, withMember } from "./JsonSlice.ts"
 import { orLook } from "./LostAnswer.ts"
 import { resolveNodeId } from "./NodeId.ts"
+import { LISTS_OPERATIONS, noOperation, resolveOperationId } from "./OperationId.ts"
 import { notice, printText, writeJsonText } from "./Output.ts"
 import { readPayload, readTags, readTime } from "./OptionValues.ts"
 import { askYesNo } from "./Question.ts"
+import { Refusal } from "./Refusal.ts"
 import { findServer } from "./ServerPlace.ts"
 
 export interface CancelOptions extends CommonOptions {
@@ -60,8 +62,10 @@ const isWanted = async (plan: CascadeAnswer): Promise<boolean> => {
 
 const bodyOf = async (options: CancelOptions): Promise<(more: object) => string> => {
   const graceMs = readTime(options.grace, "--grace", HOUR_MS)
-  const deadlineMs = readTime(options.deadline, "--deadline", 24 * HOUR_MS)
+  const deadlineMs = readTime(options.deadline, "--deadline", 24 * HOUR_MS, 1)
   const filter = readTags(options.filter)
+  if (options.action === "cancel")
+    throw usageError("A cancel is no action to be told.", "Leave --action out: trails cancel stops them without it.")
   if (options.payload !== undefined && options.action === undefined)
     throw usageError("--payload goes with --action.", "A cancel has --reason and --grace.")
   const payload = options.action === undefined ? null : await readPayload(options.payload)
@@ -78,8 +82,6 @@ const bodyOf = async (options: CancelOptions): Promise<(more: object) => string>
   }
 }
 
-const LOOK = "trails cascade lists the operations."
-
 /** Begins the operation; null when that was interrupted. */
 const begin = async (api: Api, path: string, body: string): Promise<CascadeAnswer | null> => {
   const ending = new AbortController()
@@ -87,8 +89,8 @@ const begin = async (api: Api, path: string, body: string): Promise<CascadeAnswe
   try {
     return readCascade(api, await api.post(path, body, { signal: ending.signal }))
   } catch (error) {
-    if (!ending.signal.aborted) throw orLook(error, "It may have begun all the same.", LOOK)
-    notice(`trails: it may have begun all the same. ${LOOK}`)
+    if (!ending.signal.aborted) throw orLook(error, "It may have begun all the same.", LISTS_OPERATIONS)
+    notice(`trails: it may have begun all the same. ${LISTS_OPERATIONS}`)
     return null
   } finally {
     done()
@@ -126,10 +128,16 @@ export const cancelNode = async (id: string, options: CancelOptions): Promise<vo
  * told, or have refused.
  */
 export const showCascade = async (id: string | undefined, options: CascadeOptions): Promise<void> => {
-  if (id === undefined && options.retry === true) throw usageError("--retry goes with an operation's id.", LOOK)
+  if (id === undefined && options.retry === true)
+    throw usageError("--retry goes with an operation's id.", LISTS_OPERATIONS)
   const api = new Api(findServer(options.server))
   if (id === undefined) return await listCascades(api, options)
-  const path = `cascades/${encodeURIComponent(id)}`
-  const cascade = readCascade(api, await (options.retry === true ? api.post(`${path}/retry`, null) : api.get(path)))
-  await watchCascade(api, cascade.id ?? "", options)
+  const operation = await resolveOperationId(api, id)
+  const path = `cascades/${operation}`
+  try {
+    readCascade(api, await (options.retry === true ? api.post(`${path}/retry`, null) : api.get(path)))
+  } catch (error) {
+    throw error instanceof Refusal && error.code === "not_found" ? noOperation(operation) : error
+  }
+  await watchCascade(api, operation, options)
 }

@@ -25,14 +25,20 @@ const dashed = (digits: string): string =>
     .join("-")
 
 /**
- * What a person wrote for a node, in lower case: its id, or its first digits (four or more), dashes in their places or
- * left out. Throws a CliError (64).
+ * What a person wrote for an id, in lower case: the whole of it, or its first digits (four or more), dashes in their places or
+ * left out. Null: it is none.
  */
-export const parseNodeName = (text: string): string => {
+export const parseIdName = (text: string): string | null => {
   const lower = text.trim().toLowerCase()
   const digits = lower.replaceAll("-", "")
   const whole = dashed(digits)
-  if (PREFIX.test(digits) && (lower === digits || lower === whole || lower === `${whole}-`)) return whole
+  return PREFIX.test(digits) && (lower === digits || lower === whole || lower === `${whole}-`) ? whole : null
+}
+
+/** The same of a node. Throws a CliError (64). */
+export const parseNodeName = (text: string): string => {
+  const name = parseIdName(text)
+  if (name !== null) return name
   throw usageError(
     `"${printableLine(text.slice(0, 64))}" is not a node's id.`,
     "Give the id, e.g. 0b9c8f3e-3f6e-4a3b-9c55-0d6f3f1f2a77, or its first 4 digits or more; trails tree shows them."

@@ -5,13 +5,13 @@ import { usageError } from "./CliError.ts"
 import { printableLine } from "./Printable.ts"
 
 /** Milliseconds of a time that was given, bounds included; null: it was not given. Throws a CliError (64). */
-export const readTime = (text: string | undefined, flag: string, most: number): number | null => {
+export const readTime = (text: string | undefined, flag: string, most: number, least = 0): number | null => {
   if (text === undefined) return null
   const milliseconds = durationMs(text.trim())
-  if (milliseconds === null || milliseconds > most)
+  if (milliseconds === null || milliseconds < least || milliseconds > most)
     throw usageError(
       `"${printableLine(text.slice(0, 64))}" is no time for ${flag}.`,
-      `Write seconds, or a number with a unit: 1500ms, 30s, 5m, 2h; at most ${most / 1000} s.`
+      `Write seconds, or a number with a unit: 1500ms, 30s, 5m, 2h; ${least === 0 ? "" : `at least ${least}ms, `}at most ${most / 1000} s.`
     )
   return milliseconds
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { CORRELATION_ID } from "../protocol/Limits.ts"
 import { Api } from "./Api.ts"
 import { CliError, usageError } from "./CliError.ts"
 import { type CommandAnswer, isThrough, readCommand } from "./CommandAnswer.ts"
@@ -37,7 +38,9 @@ const how = (command: CommandAnswer): string => {
     return error === "ended"
       ? `trails: ${name} was not answered: the node has ended`
       : `trails: ${name} has expired: nobody answered it in its time`
-  return ack ? "" : `trails: ${name} was refused: ${printableLine(error ?? "")}`
+  if (ack) return ""
+  const look = error === "unknown_action" ? `. trails status ${shortId(appId)} shows which actions it takes` : ""
+  return `trails: ${name} was refused: ${printableLine(error ?? "")}${look}`
 }
 
 /** The command when it is through; as it stands when the time is over, or when it was called off. */
@@ -84,13 +87,16 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
       "--timeout goes with --wait.",
       "Without it nobody waits for the answer; --ttl says how long the command is good."
     )
-  const ttlMs = readTime(options.ttl, "--ttl", TTL_MS)
+  const ttlMs = readTime(options.ttl, "--ttl", TTL_MS, 1)
   const timeoutMs = readTime(options.timeout, "--timeout", DAY_MS)
+  const key = options.idempotencyKey
+  if (key !== undefined && (key === "" || Buffer.byteLength(key) > CORRELATION_ID))
+    throw usageError(`--idempotency-key takes 1 to ${CORRELATION_ID} bytes.`, "A name and a date will do.")
   const payload = await readPayload(options.payload)
   const api = new Api(findServer(options.server), timeoutMs ?? Number.POSITIVE_INFINITY)
   const appId = await resolveNodeId(api, id)
   // The same command if the first answer gets lost, and no other.
-  const idempotencyKey = options.idempotencyKey ?? `cli:${randomUUID()}`
+  const idempotencyKey = key ?? `cli:${randomUUID()}`
   const members = { action, ...(ttlMs === null ? {} : { ttlMs }), idempotencyKey }
   const ending = new AbortController()
   const done = onInterrupt(() => ending.abort())

@@ -48,7 +48,7 @@ export const cancelCommands = (program: Command): void => {
     .description(
       "Shows how far an operation that `trails cancel` has begun is, until it is through. Without ID it lists the newest."
     )
-    .argument("[id]", "the operation's id")
+    .argument("[id]", "the operation's id, or its first digits, among the newest 100")
     .option("--retry", "ask those again who could not be told, or have refused")
     .action(async (id: string | undefined, _options: unknown, self: Command) => {
       const { showCascade } = await import("../CancelView.ts")
