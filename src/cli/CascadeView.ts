@@ -15,7 +15,7 @@ import {
   titleOf,
   tookText
 } from "./CascadeAnswer.ts"
-import { EXIT } from "./CliError.ts"
+import { EXIT, withRemedy } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
 import { inOneLine } from "./JsonSlice.ts"
@@ -146,13 +146,18 @@ export const showPlan = (plan: CascadeAnswer, options: CommonOptions): void =>
 
 /** An operation to its end, and what came out. Whoever interrupts it leaves it going on. */
 export const watchCascade = async (api: Api, id: string, options: CommonOptions): Promise<void> => {
+  const look = `trails cascade ${id} shows how far it is.`
   const ending = new AbortController()
   const done = onInterrupt(() => ending.abort())
   const isLive = process.stdout.isTTY && options.json !== true
-  const cascade = await (isLive ? followOnTerminal : followInLines)(api, id, ending.signal)
-  done()
-  if (cascade === null) return notice(`trails: it goes on. trails cascade ${id} shows how far it is.`)
-  if (options.json === true) writeJsonText(inOneLine(cascade.text))
-  else await report(api, cascade)
-  process.exitCode ??= endedWell(cascade) ? EXIT.ok : EXIT.failed
+  try {
+    const cascade = await (isLive ? followOnTerminal : followInLines)(api, id, ending.signal)
+    done()
+    if (cascade === null) return notice(`trails: it goes on. ${look}`)
+    if (options.json === true) writeJsonText(inOneLine(cascade.text))
+    else await report(api, cascade)
+    process.exitCode ??= endedWell(cascade) ? EXIT.ok : EXIT.failed
+  } catch (error) {
+    throw withRemedy(error, look)
+  }
 }

@@ -25,5 +25,9 @@ export class CliError extends Error {
   }
 }
 
+/** The same error with what to do where it was thrown; anything else as it is. */
+export const withRemedy = (error: unknown, remedy: string): unknown =>
+  error instanceof CliError ? new CliError(error.message, error.exitCode, remedy) : error
+
 export const usageError = (message: string, remedy: string | null = null): CliError =>
   new CliError(message, EXIT.usage, remedy)

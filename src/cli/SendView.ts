@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { CORRELATION_ID } from "../protocol/Limits.ts"
 import { Api } from "./Api.ts"
-import { CliError, usageError } from "./CliError.ts"
+import { CliError, usageError, withRemedy } from "./CliError.ts"
 import { type CommandAnswer, isThrough, readCommand } from "./CommandAnswer.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
@@ -109,7 +109,9 @@ export const sendCommand = async (id: string, action: string, options: SendOptio
     else printText(sent.correlationId)
     return
   }
-  const command = await waitFor(new LongPoll(api, notice, true), sent, ending.signal)
+  const command = await waitFor(new LongPoll(api, notice, true), sent, ending.signal).catch((error: unknown) => {
+    throw withRemedy(error, ask(sent))
+  })
   done()
   if (options.json === true) writeJsonText(inOneLine(command.text))
   if (!isThrough(command)) {
