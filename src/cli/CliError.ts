@@ -8,7 +8,9 @@ export const EXIT = {
   cannotCreate: 73,
   output: 74,
   forbidden: 77,
-  interrupted: 130
+  interrupted: 130,
+  /** As a shell has it of a program that SIGPIPE has ended. */
+  pipe: 141
 } as const
 
 /** What a person did or met that ends the command: printed without a stack, then the remedy in a line of its own. */

@@ -71,9 +71,10 @@ const explainAll = (error: unknown): number => {
 
 /** Runs the command line and sets the exit code. `args`: without the program's own name. */
 export const main = async (args: ReadonlyArray<string>): Promise<void> => {
-  // The reader of a pipe may leave early (`trails log ID | head`). Anything else must not pass for what `wait` has found.
+  // The reader of a pipe may leave early (`trails log ID | head`): that ends it as it ends others. Neither that nor anything
+  // else must pass for what `wait` has found.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0)
+    if (error.code === "EPIPE") process.exit(EXIT.pipe)
     process.stderr.write(`trails: stdout can't be written (${error.code ?? error.message}).\n`)
     process.exit(EXIT.output)
   })
