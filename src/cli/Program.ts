@@ -29,7 +29,7 @@ const EPILOGUE = `
 Nodes are named by their id, or by its first digits (4 or more) while no other id has them.
 The server: --server, TRAILS_SERVER, the context in use, TRAILS_INFO, else ws://127.0.0.1:8443/ws.
 Exit codes: 0 fine, 64 wrong usage or unknown id, 69 server away, 77 not allowed, 70 failure of trails itself;
-"trails wait --help" has its own.`
+run, wait, send, cancel, cascade and doctor have more: trails help COMMAND.`
 
 /** The commands of `trails`. Each loads what is heavy in its action alone, so that --help stays quick. */
 export const makeProgram = (): Command => {
