@@ -97,7 +97,10 @@ describe("send and commands", () => {
     [["cascade", "nothing"], '"nothing" is not an operation\'s id.\ntrails cascade lists'],
     [["cascade", "--retry"], "--retry goes with an operation's id.\ntrails cascade lists"],
     [["cascade", "00000000"], "None of the newest 100 operations has an id that begins with 00000000"],
-    [["cascade", "00000000-0000-4000-8000-000000000000"], "There is no operation 00000000-0000-4000-8000-000000000000"],
+    [
+      ["cascade", "00000000-0000-4000-8000-000000000000"],
+      "There is no operation 00000000-0000-4000-8000-000000000000.\ntrails cascade lists"
+    ],
     [["cascade", "00000000-0000-4000-8000-000000000000", "--retry"], "trails cascade lists the operations"]
   ])("%j is wrong usage, and says what to do", async (args, words) => {
     const { code, stderr, stdout } = await trails(...args)
