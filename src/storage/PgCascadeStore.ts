@@ -7,9 +7,11 @@ import {
   CascadeStore,
   type Exit,
   type NewCascade,
+  OPEN_CASCADES,
+  type RunningCascade,
   type Touched
 } from "./CascadeStore.ts"
-import { Database, type Row } from "./Database.ts"
+import { type Connection, Database, type Row } from "./Database.ts"
 import { pgJson, pgOptionalText, pgText } from "./PgText.ts"
 import {
   CASCADE_BATCH,
@@ -19,12 +21,12 @@ import {
   grantCascades,
   releaseCascade,
   resolveCascade,
-  retryCascade,
-  runningCascades
+  retryCascade
 } from "./sql/cascade/advance.ts"
 import { exitsAfter } from "./sql/cascade/exits.ts"
 import { beginCascade, knownCascade, lockCascade, previewCascade, withdrawScheduled } from "./sql/cascade/plan.ts"
 import { cascadeNodes, listCascades, readCascade } from "./sql/cascade/read.ts"
+import { openCascades, runningCascades } from "./sql/cascade/running.ts"
 
 const as = <A>(rows: ReadonlyArray<Row>): ReadonlyArray<A> => rows as ReadonlyArray<unknown> as ReadonlyArray<A>
 
@@ -80,6 +82,13 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
       }
     })
 
+    /** What somebody asks for is bounded; what follows from an end is not, and must not get lost. */
+    const isFull = Effect.fnUntraced(function* (connection: Connection, { appId, issuedBy, origin }: NewCascade) {
+      if (origin !== null) return false
+      const [row] = yield* connection.query(openCascades, [appId, pgText(issuedBy), OPEN_CASCADES])
+      return row?.["count"] === OPEN_CASCADES
+    })
+
     return {
       begin: Effect.fnUntraced(function* (cascade) {
         const { appId, id, idempotencyKey, issuedBy, payload, reason, traceparent } = cascade
@@ -87,6 +96,7 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
         const made = yield* database.transaction(
           "cascade",
           Effect.fnUntraced(function* (transaction) {
+            if (yield* isFull(transaction, cascade)) return "full" as const
             if (isSeal) yield* transaction.query(lockCascade, [appId])
             const begun = idOf(
               yield* transaction.query(beginCascade, [
@@ -104,11 +114,12 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
             return begun
           })
         )
-        if (made !== null) return { id: made, isNew: true }
+        if (made !== null && made !== "full") return { _tag: "Begun", id: made, isNew: true }
         const known = idOf(
           yield* database.query(knownCascade, [appId, pgText(issuedBy), pgOptionalText(idempotencyKey), id])
         )
-        return known === null ? null : { id: known, isNew: known === id }
+        if (known !== null) return { _tag: "Begun", id: known, isNew: known === id }
+        return made === "full" ? { _tag: "Full" } : null
       }),
       preview: (cascade) =>
         Effect.map(database.query(previewCascade, planOf(cascade)), ([row]) =>
@@ -123,8 +134,8 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
           (rows) => as<CascadeNode>(rows)
         ),
       retry: (id) => Effect.asVoid(database.query(retryCascade, [id])),
-      running: (limit) =>
-        Effect.map(database.query(runningCascades, [limit]), (rows) => rows.map((row) => row["id"] as string)),
+      running: (after, limit) =>
+        Effect.map(database.query(runningCascades, [after, limit]), (rows) => as<RunningCascade>(rows)),
       advance: Effect.fnUntraced(function* (id) {
         yield* database.query(resolveCascade, [id])
         const forced = as<Touched>(yield* database.query(forceCascade, [id]))

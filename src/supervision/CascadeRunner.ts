@@ -1,18 +1,18 @@
 import { Effect } from "effect"
-import { CascadeStore } from "../storage/CascadeStore.ts"
+import { CascadeStore, type RunningCascade } from "../storage/CascadeStore.ts"
 import type { StoreError } from "../storage/StoreError.ts"
 import type { ReplicaStore } from "../storage/ReplicaStore.ts"
 import type { Telemetry } from "../Telemetry.ts"
 import type { ChildSpec } from "./ChildSpec.ts"
-import { duty } from "./Duty.ts"
+import { duty, type DutyTerm } from "./Duty.ts"
 import { HintTarget } from "./HintTarget.ts"
 import { monotonicClock } from "./MonotonicClock.ts"
 import type { ReplicaLease } from "./ReplicaLease.ts"
 
 /** How often new operations are looked for. */
 const INTERVAL = 250
-/** Operations at a time. */
-const AT_ONCE = 100
+/** Operations that one statement looks for. */
+const PAGE = 100
 /** Between two rounds while something is under way: the shortest, and so many times as long as the round took. */
 const BREATH = 20
 const SHARE = 4
@@ -42,23 +42,29 @@ export const cascadeRunner: Effect.Effect<
     return isFinished || asked.length > 0
   })
 
-  /** True: something is under way. */
-  const round = Effect.fnUntraced(function* () {
-    const ids: ReadonlyArray<string> = yield* store.running(AT_ONCE)
-    if (ids.length > 0 && now() - lastRound > ABSENCE) yield* store.grant
+  /** All operations that are not through are looked at, however many wait before them. True: something is under way. */
+  const round = Effect.fnUntraced(function* (term: DutyTerm) {
     const from = now()
     let hasMoved = false
-    for (const id of ids) hasMoved = (yield* advance(id)) || hasMoved
+    let after: string | null = null
+    let isOver = false
+    while (!isOver && term.held()) {
+      const page: ReadonlyArray<RunningCascade> = yield* store.running(after, PAGE)
+      if (after === null && page.length > 0 && now() - lastRound > ABSENCE) yield* store.grant
+      for (const { hasWork, id } of page) if (hasWork) hasMoved = (yield* advance(id)) || hasMoved
+      after = page.at(-1)?.id ?? after
+      isOver = page.length < PAGE
+    }
     lastRound = now()
     yield* Effect.sleep(hasMoved ? BREATH : Math.min(LONGEST, Math.max(BREATH, SHARE * (lastRound - from))))
-    return ids.length > 0
+    return after !== null
   })
 
   return duty("cascades", {
     intervalMs: INTERVAL,
     body: (term): Effect.Effect<void, StoreError> =>
       Effect.gen(function* () {
-        while (term.held() && (yield* round())) {
+        while (term.held() && (yield* round(term))) {
           // One level after the other, as fast as answers come.
         }
       })

@@ -35,7 +35,7 @@ const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCasc
     traceparent: null,
     ...patch
   })
-  return begun === null ? yield* Effect.die(new Error(`no node ${appId}`)) : begun.id
+  return begun?._tag === "Begun" ? begun.id : yield* Effect.die(new Error(`not begun at ${appId}`))
 })
 
 /** One round, and its hints. */

@@ -53,7 +53,7 @@ const obey = Effect.fnUntraced(function* (member: Member, reason: string) {
 const allThrough = Effect.flatMap(CascadeStore, (store) =>
   until(
     "every operation is through",
-    Effect.map(store.running(10), (ids) => ids.length === 0)
+    Effect.map(store.running(null, 10), (ids) => ids.length === 0)
   )
 )
 

@@ -4,6 +4,7 @@ import { appendControl } from "../../src/storage/sql/append.ts"
 import { forceCascade, giveUpCascade, releaseCascade, resolveCascade } from "../../src/storage/sql/cascade/advance.ts"
 import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
+import { openCascades, runningCascades } from "../../src/storage/sql/cascade/running.ts"
 import { expireCommands, openCommands, readCommand, sendCommand, untoldNodes } from "../../src/storage/sql/commands.ts"
 import { keyHolder, nearestHolder } from "../../src/storage/sql/keyHolder.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
@@ -53,6 +54,8 @@ it.for([
     "uuid, text, jsonb, text, int4, int4, uuid, uuid, text, text, text, text, text, boolean",
     `${ID}, 'tree', null, 'cancel', 1, null, null, ${ID}, 'null', 'r', 'i', null, null, true`
   ],
+  ["which operations have work", runningCascades.text, "uuid, int4", `${ID}, 10`],
+  ["how many operations are open", openCascades.text, "uuid, text, int4", `${ID}, 'i', 10`],
   ["ends with consequences", exitsAfter.text, "int8, int4", "0, 10"]
 ] as const)(
   "%s probes a key for each row, also by a plan that was made when there was nothing",

@@ -6,14 +6,15 @@ import {
   type CascadePlace,
   type CascadeRow,
   CascadeStore,
-  type NewCascade
+  type NewCascade,
+  OPEN_CASCADES
 } from "../../storage/CascadeStore.ts"
 import type { Authority, Deed } from "./Authority.ts"
 import { cascadeNodeText, cascadeText } from "./CascadeText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, notFound, type Problem } from "./Problem.ts"
+import { badRequest, notFound, type Problem, tryLater } from "./Problem.ts"
 import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
 
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
@@ -142,6 +143,9 @@ export const cascadeRoutes = (
       const issuedBy = yield* authority.authorize(principal, deedOf(cascade, id))
       const begun = yield* store.begin({ ...cascade, issuedBy })
       if (begun === null) return yield* noSuchNode(appId)
+      if (begun._tag === "Full") {
+        return yield* tryLater("overloaded", `${OPEN_CASCADES} operations of yours about this node are still under way`)
+      }
       return json(cascadeText(yield* existing(begun.id)), begun.isNew ? 201 : 200)
     })
 

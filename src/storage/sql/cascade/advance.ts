@@ -1,6 +1,7 @@
 import type { Statement } from "../../Database.ts"
 import { FINAL_STATES } from "../finalStates.ts"
 import { LOG_TURN } from "../locks.ts"
+import { DUE, IS_OPEN, LEVEL, ms, RETURNING } from "./level.ts"
 import { logCancelled } from "./logCancelled.ts"
 
 /** Nodes that one statement asks, and the most that wait to be told: a level of 10,000 must not stand in its own way. */
@@ -11,50 +12,11 @@ const FORCED = 100
 /** A command of a cancel is good beyond its grace: who comes back after an outage is told. */
 const CANCEL_TTL = `interval '1 hour'`
 
-const ms = (value: string): string => `(${value}) * interval '1 millisecond'`
-
 /**
  * Of a node that is probed by its key: written so that the index of what is open does not fit, through whose whole level a
  * plan from a time when there was nothing would go for each node.
  */
 const IS = (state: "asked" | "pending"): string => `coalesce(n.state, '') = '${state}'`
-
-/** $1 operation. The deepest level that is not through: all below it are, and nothing at a higher one has been asked. */
-const LEVEL = `
-with k as materialized (
-  select * from public.cascades where id = $1::uuid and finished_at is null
-), level as materialized (
-  select n.depth from k cross join lateral (
-    select n.depth from public.cascade_nodes n
-    where n.operation = any (array[k.id]) and n.state <> 'resolved'
-    order by n.operation desc, n.depth desc limit 1
-  ) n
-), asked as materialized (
-  select k.action, k.started_at, k.levels, k.grace_ms, k.margin_ms, n.app_id, n.depth, n.correlation_id, n.asked_at,
-    n.grace_ms + k.margin_ms as patience_ms
-  from k cross join level join public.cascade_nodes n
-    on n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'asked'
-)`
-
-/** How long a replica may take to tell a node that it holds, milliseconds. */
-const TELLING = 10_000
-/** What a node that we have lost gets to come back, besides its grace, milliseconds. */
-const RETURNING = 5000
-
-/**
- * When the patience with a node is over. Its grace starts when it is told; who can't be told, having no session, has it from
- * the moment at which he was to be asked. Who is told late takes nothing from the levels above, so that together they stay
- * within levels × grace and 10 s.
- */
-const DUE = `greatest(
-    a.asked_at + ${ms(`a.patience_ms + case
-      when c.delivered_at is null and s.session is not null then ${TELLING}
-      when s.status = 'reconnecting' and s.outcome ->> 'reason' in ('replica_lost', 'server_closed') then ${RETURNING}
-      else 0
-    end`)},
-    case when c.delivered_at is not null then least(
-      c.delivered_at + ${ms("a.patience_ms")},
-      a.started_at + ${ms("(a.levels - a.depth) * (a.grace_ms + a.margin_ms) + 1000")}) end)`
 
 /** Who is through: ended, or, of another action than cancel, has answered. */
 export const resolveCascade: Statement = {
@@ -172,17 +134,10 @@ export const finishCascade: Statement = {
   name: "cascade.finish",
   text: `
 update public.cascades k set finished_at = now()
-where k.id = $1::uuid and k.finished_at is null
+where k.id = $1::uuid and ${IS_OPEN}
   and not exists (
     select from public.cascade_nodes n where n.operation = any (array[k.id]) and n.state <> 'resolved')
 returning k.id`
-}
-
-/** $1 limit. */
-export const runningCascades: Statement = {
-  name: "cascade.running",
-  text: `
-select k.id from public.cascades k where k.finished_at is null order by k.created_at, k.id limit $1::int4`
 }
 
 export const grantCascades: Statement = {

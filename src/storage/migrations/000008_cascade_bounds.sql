@@ -1,0 +1,2 @@
+-- How many operations an issuer has under way about a node is looked at before the next one begins.
+create index cascades_open on public.cascades (app_id, issued_by) where finished_at is null;
