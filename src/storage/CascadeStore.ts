@@ -112,9 +112,10 @@ export interface Touched {
 
 /** A node's end with consequences for others (PROTOCOL §2 `supervision`). */
 export interface Exit {
+  /** Of its log row: where the reading has got to. */
+  readonly id: number
   readonly appId: string
   readonly parentId: string | null
-  /** Its log row. */
   readonly n: number
   /** Of a crash, or of one that never started. */
   readonly onCrash: "cancel_siblings" | "escalate" | null

@@ -6,6 +6,7 @@ import type { EnvelopeFields } from "../../src/protocol/Envelope.ts"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { Database } from "../../src/storage/Database.ts"
 import { CascadeStore } from "../../src/storage/CascadeStore.ts"
+import { StoreError } from "../../src/storage/StoreError.ts"
 import { cascadeRunner } from "../../src/supervision/CascadeRunner.ts"
 import { exitPolicies } from "../../src/supervision/ExitPolicy.ts"
 import { HintTarget } from "../../src/supervision/HintTarget.ts"
@@ -180,10 +181,24 @@ layer(running, { excludeTestServices: true })("exit policies (PROTOCOL §2 super
   })
 })
 
+/** Nodes for which no operation can begin. */
+const sick = new Set<string>()
+const faulty = Layer.effect(
+  CascadeStore,
+  Effect.map(CascadeStore, (store) =>
+    CascadeStore.of({
+      ...store,
+      begin: (cascade) =>
+        sick.has(cascade.appId)
+          ? Effect.fail(new StoreError({ reason: "Timeout", operation: "cascade.begin", message: "canceled" }))
+          : store.begin(cascade)
+    })
+  )
+)
 const bare = Layer.effect(
   HintTarget,
   Effect.map(ActorSystem, ({ hint }) => ({ hint }))
-).pipe(Layer.provideMerge(harnessLayer()))
+).pipe(Layer.provideMerge(faulty), Layer.provideMerge(harnessLayer({ disconnectGrace: 0 })))
 
 layer(bare, { excludeTestServices: true })("an end that is read twice", (it) => {
   it.effect("has its consequences once: a replica may die between the end and the note of it", () =>
@@ -212,6 +227,54 @@ layer(bare, { excludeTestServices: true })("an end that is read twice", (it) => 
         yield* duties.stop
       }
       expect(yield* cascades.list(parent.appId, null, 10)).toHaveLength(1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is read on behind one that fails, which is found again after a restart", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const cascades = yield* CascadeStore
+      const begun = ({ appId }: Member) =>
+        Effect.map(cascades.list(appId, null, 10), (operations) => operations.length === 1)
+      const policies = Effect.gen(function* () {
+        return yield* startSupervisor({ name: "p", strategy: "one_for_one", children: [yield* exitPolicies] })
+      })
+      const [bad, good] = [yield* born(), yield* born()]
+      for (const parent of [bad, good]) {
+        yield* born(parent.appId, { onParentExit: "cancel" })
+        yield* harness.say(parent.session, parent.appId, 1, "Result")
+      }
+      sick.add(bad.appId)
+      const first = yield* policies
+      yield* until("the other's consequence has begun", begun(good))
+      yield* first.stop
+      sick.clear()
+      yield* policies
+      yield* until("its own has begun, too", begun(bad))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that failed is tried again without a restart", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const cascades = yield* CascadeStore
+      const [bad, good] = [yield* born(), yield* born()]
+      sick.add(bad.appId)
+      yield* startSupervisor({ name: "p", strategy: "one_for_one", children: [yield* exitPolicies] })
+      for (const parent of [bad, good]) {
+        yield* born(parent.appId, { onParentExit: "cancel" })
+        yield* harness.say(parent.session, parent.appId, 1, "Result")
+        if (parent === bad) continue
+        yield* until(
+          "it was read",
+          Effect.map(cascades.list(good.appId, null, 10), (operations) => operations.length === 1)
+        )
+      }
+      sick.clear()
+      yield* until(
+        "it has begun",
+        Effect.map(cascades.list(bad.appId, null, 10), (operations) => operations.length === 1)
+      )
     }).pipe(Effect.scoped)
   )
 })

@@ -31,7 +31,7 @@ with ends as materialized (
   where s.status in (${ENDED_STATES})
 )
 select
-  coalesce((select max(id) from ends), $1::int8) as "upTo", x.app_id as "appId", x.n, x.parent_id as "parentId",
+  coalesce((select max(id) from ends), $1::int8) as "upTo", x.id, x.app_id as "appId", x.n, x.parent_id as "parentId",
   x.on_crash as "onCrash", x.has_dependents as "hasDependents"
 from (select) one left join exits x on x.on_crash is not null or x.has_dependents
 order by x.id`
