@@ -15,7 +15,9 @@ import { type Connection, Database, type Row } from "./Database.ts"
 import { pgJson, pgOptionalText, pgText } from "./PgText.ts"
 import {
   CASCADE_BATCH,
+  dueCascade,
   finishCascade,
+  FORCED_BATCH,
   forceCascade,
   giveUpCascade,
   grantCascades,
@@ -82,6 +84,16 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
       }
     })
 
+    const force = Effect.fnUntraced(function* (id: string) {
+      const due = (yield* database.query(dueCascade, [id])).map((row) => row["appId"])
+      const forced: Array<Touched> = []
+      for (let from = 0; from < due.length; from += FORCED_BATCH) {
+        const some = JSON.stringify(due.slice(from, from + FORCED_BATCH))
+        forced.push(...as<Touched>(yield* database.query(forceCascade, [id, some])))
+      }
+      return forced
+    })
+
     /** What somebody asks for is bounded; what follows from an end is not, and must not get lost. */
     const isFull = Effect.fnUntraced(function* (connection: Connection, { appId, issuedBy, origin }: NewCascade) {
       if (origin !== null) return false
@@ -138,7 +150,7 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
         Effect.map(database.query(runningCascades, [after, limit]), (rows) => as<RunningCascade>(rows)),
       advance: Effect.fnUntraced(function* (id) {
         yield* database.query(resolveCascade, [id])
-        const forced = as<Touched>(yield* database.query(forceCascade, [id]))
+        const forced = yield* force(id)
         yield* database.query(giveUpCascade, [id])
         const asked = yield* release(id)
         const isFinished = asked.length === 0 && (yield* database.query(finishCascade, [id])).length === 1

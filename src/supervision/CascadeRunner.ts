@@ -72,7 +72,7 @@ export const cascadeRunner: Effect.Effect<
     troubles.delete(id)
     for (const { appId, owner } of forced) if (owner !== null) target.hint(appId, owner, "moved")
     for (const { appId, owner } of asked) if (owner !== null) target.hint(appId, owner, "commanded")
-    hasMoved ||= isFinished || asked.length > 0
+    hasMoved ||= isFinished || asked.length > 0 || forced.length > 0
   })
 
   const warn = rareWarning(now, (text) => `an operation failed and is tried again: ${text}`)

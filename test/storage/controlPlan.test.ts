@@ -1,7 +1,13 @@
 import { afterAll, expect, it } from "vitest"
 import { Database } from "../../src/storage/Database.ts"
 import { appendControl } from "../../src/storage/sql/append.ts"
-import { forceCascade, giveUpCascade, releaseCascade, resolveCascade } from "../../src/storage/sql/cascade/advance.ts"
+import {
+  dueCascade,
+  forceCascade,
+  giveUpCascade,
+  releaseCascade,
+  resolveCascade
+} from "../../src/storage/sql/cascade/advance.ts"
 import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
 import { openCascades, runningCascades } from "../../src/storage/sql/cascade/running.ts"
@@ -35,7 +41,8 @@ it.for([
   ["an append about commands", appendControl.text, "jsonb", "'[]'"],
   ["asking the next level", releaseCascade.text, "uuid", ID],
   ["noting who is through", resolveCascade.text, "uuid", ID],
-  ["forcing", forceCascade.text, "uuid", ID],
+  ["who is out of patience", dueCascade.text, "uuid", ID],
+  ["forcing", forceCascade.text, "uuid, jsonb", `${ID}, '[]'`],
   ["giving up", giveUpCascade.text, "uuid", ID],
   ["what is to be told", openCommands.text, "jsonb", "'[]'"],
   [
@@ -73,7 +80,8 @@ it.for([
 
 it("probes of one node of an operation do not walk through its level", async () => {
   for (const { text } of [releaseCascade, resolveCascade, forceCascade, giveUpCascade]) {
-    const plan = await planOf(text, "uuid", ID)
+    const plan =
+      text === forceCascade.text ? await planOf(text, "uuid, jsonb", `${ID}, '[]'`) : await planOf(text, "uuid", ID)
     // Per node: by both columns of the key.
     expect(plan).toMatch(/cascade_nodes_pkey[^\n]*\n *Index Cond: \(\(operation = \$1\) AND \(app_id = ANY/)
   }

@@ -1,13 +1,15 @@
 import type { Statement } from "../../Database.ts"
 import { FINAL_STATES } from "../finalStates.ts"
 import { LOG_TURN } from "../locks.ts"
-import { DUE, IS_OPEN, LEVEL, ms, RETURNING } from "./level.ts"
+import { ASKED, DUE, IS_OPEN, LEVEL, ms, RETURNING } from "./level.ts"
 import { logCancelled } from "./logCancelled.ts"
 
 /** Nodes that one statement asks, and the most that wait to be told: a level of 10,000 must not stand in its own way. */
 export const CASCADE_BATCH = 500
 /** Nodes that one statement ends: it holds their rows until it is through. */
-const FORCED = 100
+export const FORCED_BATCH = 100
+/** Nodes that one step ends: other operations wait for it. */
+const FORCED = 1000
 
 /** A command of a cancel is good beyond its grace: who comes back after an outage is told. */
 const CANCEL_TTL = `interval '1 hour'`
@@ -38,19 +40,42 @@ from through t
 where n.operation = $1::uuid and n.app_id = any (array[t.app_id]) and ${IS("asked")}`
 }
 
+const OUT_OF_PATIENCE = `
+  a.action = 'cancel' and s.status not in (${FINAL_STATES}) and (c.ack is false or ${DUE} <= now())`
+
+/** Whose patience is over, or who said that it can't stop. The level is gone through once for all of them. */
+export const dueCascade: Statement = {
+  name: "cascade.due",
+  text: `${LEVEL}
+select a.app_id as "appId"
+from asked a
+join public.node_status s on s.app_id = any (array[a.app_id])
+left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
+where ${OUT_OF_PATIENCE}
+limit ${FORCED}`
+}
+
 /**
- * Ends whose patience is over, or who said that it can't stop. The epoch rises, so that whoever holds the session stores
- * nothing more under it. The owner is told, and a child that still lives is told to stop (PROTOCOL §4).
+ * $1 operation, $2 JSON array of ids: those of them who are out of patience still are ended. The epoch rises, so that whoever
+ * holds the session stores nothing more under it. The owner is told, and a child that still lives is told to stop (PROTOCOL §4).
  */
 export const forceCascade: Statement = {
   name: "cascade.force",
-  text: `${LEVEL}, due as materialized (
+  text: `
+with k as materialized (
+  select k.* from public.cascades k where k.id = $1::uuid and ${IS_OPEN}
+), asked as materialized (
+  select ${ASKED}
+  from k cross join jsonb_array_elements_text($2::jsonb) as named(id)
+  join public.cascade_nodes n
+    on n.operation = any (array[k.id]) and n.app_id = any (array[named.id::uuid]) and ${IS("asked")}
+), due as materialized (
   select a.app_id, s.owner, c.delivered_at is not null as told
   from asked a
   join public.node_status s on s.app_id = any (array[a.app_id])
   left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
-  where a.action = 'cancel' and s.status not in (${FINAL_STATES}) and (c.ack is false or ${DUE} <= now())
-  order by a.app_id limit ${FORCED}
+  where ${OUT_OF_PATIENCE}
+  order by a.app_id
 ), moved as (
   update public.node_status s set
     status = 'cancelled', before = null, owner = null, session = null, epoch = s.epoch + 1, n = s.n + 1,

@@ -3,6 +3,11 @@ export const ms = (value: string): string => `(${value}) * interval '1 milliseco
 /** Of an operation that is probed by its key: written so that the indexes of what is open do not fit (`IS`). */
 export const IS_OPEN = "coalesce(k.finished_at, 'infinity') = 'infinity'"
 
+/** Of a node `n` of an operation `k`: what `DUE` judges by. */
+export const ASKED = `
+  k.action, k.started_at, k.levels, k.grace_ms, k.margin_ms, n.app_id, n.depth, n.correlation_id, n.asked_at,
+    n.grace_ms + k.margin_ms as patience_ms`
+
 /** $1 operation. The deepest level that is not through: all below it are, and nothing at a higher one has been asked. */
 export const LEVEL = `
 with k as materialized (
@@ -14,8 +19,7 @@ with k as materialized (
     order by n.operation desc, n.depth desc limit 1
   ) n
 ), asked as materialized (
-  select k.action, k.started_at, k.levels, k.grace_ms, k.margin_ms, n.app_id, n.depth, n.correlation_id, n.asked_at,
-    n.grace_ms + k.margin_ms as patience_ms
+  select ${ASKED}
   from k cross join level join public.cascade_nodes n
     on n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'asked'
 )`

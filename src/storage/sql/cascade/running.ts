@@ -1,6 +1,6 @@
 import type { Statement } from "../../Database.ts"
 import { FINAL_STATES } from "../finalStates.ts"
-import { DUE } from "./level.ts"
+import { ASKED, DUE } from "./level.ts"
 
 /**
  * $1 the operation before, or null, $2 limit. Operations that are not through, the oldest first, and whether there is
@@ -23,8 +23,7 @@ select k.id,
       where n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'pending')
     or exists (
       select from (
-        select n.app_id, n.correlation_id, n.asked_at, n.depth, n.grace_ms + k.margin_ms as patience_ms, k.started_at,
-          k.levels, k.grace_ms, k.margin_ms
+        select ${ASKED}
         from public.cascade_nodes n
         where n.operation = any (array[k.id]) and n.depth = level.depth and n.state = 'asked'
       ) a
