@@ -200,8 +200,8 @@ const bare = Layer.effect(
   Effect.map(ActorSystem, ({ hint }) => ({ hint }))
 ).pipe(Layer.provideMerge(faulty), Layer.provideMerge(harnessLayer({ disconnectGrace: 0 })))
 
-layer(bare, { excludeTestServices: true })("an end that is read twice", (it) => {
-  it.effect("has its consequences once: a replica may die between the end and the note of it", () =>
+layer(bare, { excludeTestServices: true })("an end in the log", (it) => {
+  it.effect("that is read twice has its consequences once: a replica may die between the end and the note of it", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
       const cascades = yield* CascadeStore
@@ -228,6 +228,25 @@ layer(bare, { excludeTestServices: true })("an end that is read twice", (it) => 
       }
       expect(yield* cascades.list(parent.appId, null, 10)).toHaveLength(1)
     }).pipe(Effect.scoped)
+  )
+
+  it.effect("and was reopened has no consequences, also when the node has ended otherwise since", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const parent = yield* born()
+      const child = yield* born(parent.appId, { onCrash: "escalate" })
+      yield* harness.lose(child.session, child.appId, "peer")
+      yield* harness.hint(child.appId, "Deadline")
+      expect(yield* harness.row(child.appId)).toMatchObject({ status: "crashed" })
+      const mine = Effect.map((yield* CascadeStore).exits(0, 1000), ({ exits }) =>
+        exits.filter(({ appId }) => appId === child.appId)
+      )
+      expect(yield* mine).toMatchObject([{ onCrash: "escalate" }])
+      const { session } = yield* harness.reRegister({ appId: child.appId })
+      yield* harness.say(session, child.appId, 1, "Result")
+      expect(yield* harness.row(child.appId)).toMatchObject({ status: "done" })
+      expect(yield* mine).toEqual([])
+    })
   )
 
   it.effect("is read on behind one that fails, which is found again after a restart", () =>
