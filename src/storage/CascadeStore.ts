@@ -157,7 +157,7 @@ export class CascadeStore extends Context.Service<
       after: CascadePlace | null,
       limit: number
     ) => Effect.Effect<ReadonlyArray<CascadeNode>, StoreError>
-    /** Asks those again who could not be told or have refused, unless they have ended. Nothing else is done twice. */
+    /** Of an operation that is through: asks those again who could not be told or have refused, unless they have ended. */
     readonly retry: (id: string) => Effect.Effect<void, StoreError>
     /** Operations that are not through, the oldest first; `after` is the id of the last one before. */
     readonly running: (after: string | null, limit: number) => Effect.Effect<ReadonlyArray<RunningCascade>, StoreError>

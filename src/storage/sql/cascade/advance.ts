@@ -173,19 +173,24 @@ from public.cascades k
 where k.finished_at is null and n.operation = any (array[k.id]) and n.state = 'asked'`
 }
 
-/** $1 operation. Who has not ended and was not told, or has refused, is asked again, the deepest first. */
+/**
+ * $1 operation, one that is through: while it goes on nothing above may be asked before who is asked again. Who has not ended
+ * and was not told, or has refused, is asked again, the deepest first.
+ */
 export const retryCascade: Statement = {
   name: "cascade.retry",
   text: `
-with again as (
+with k as materialized (
+  select k.id from public.cascades k where k.id = $1::uuid and k.finished_at is not null for update
+), again as (
   update public.cascade_nodes n set
     state = 'pending', outcome = null, resolved_at = null, asked_at = null, correlation_id = null
-  from public.node_status s
-  where n.operation = $1::uuid and n.state = 'resolved' and n.outcome in ('unreachable', 'refused')
+  from k cross join public.node_status s
+  where n.operation = any (array[k.id]) and n.state = 'resolved' and n.outcome in ('unreachable', 'refused')
     and s.app_id = any (array[n.app_id]) and s.status not in (${FINAL_STATES})
   returning n.depth
 )
 update public.cascades k set finished_at = null, started_at = now(), levels = a.levels
 from (select max(depth) + 1 as levels from again) a
-where k.id = $1::uuid and k.finished_at is not null and a.levels is not null`
+where k.id = $1::uuid and a.levels is not null`
 }
