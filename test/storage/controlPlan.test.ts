@@ -87,6 +87,11 @@ it("probes of one node of an operation do not walk through its level", async () 
   }
 })
 
+it("forcing some goes through no level", async () => {
+  const plan = await planOf(forceCascade.text, "uuid, jsonb", `${ID}, '[]'`)
+  expect(plan).not.toMatch(/Join Filter|cascade_nodes_(level|open)/)
+})
+
 it.for([
   ["untold", untoldNodes.text, "uuid, int4", `${ID}, 10`],
   ["expired", expireCommands.text, "int4", "10"]

@@ -1,7 +1,7 @@
 import type { Statement } from "../../Database.ts"
 import { FINAL_STATES } from "../finalStates.ts"
 import { LOG_TURN } from "../locks.ts"
-import { ASKED, DUE, IS_OPEN, LEVEL, ms, RETURNING } from "./level.ts"
+import { ASKED, DUE, IS_OPEN, LEVEL, ms, RETURNING, SESSIONS, TELLING } from "./level.ts"
 import { logCancelled } from "./logCancelled.ts"
 
 /** Nodes that one statement asks, and the most that wait to be told: a level of 10,000 must not stand in its own way. */
@@ -12,7 +12,12 @@ export const FORCED_BATCH = 100
 const FORCED = 1000
 
 /** A command of a cancel is good beyond its grace: who comes back after an outage is told. */
-const CANCEL_TTL = `interval '1 hour'`
+const CANCEL_TTL = 3_600_000
+
+/** How long a command of `k` is good for a node `n`: never less than it is waited for (`DUE`). */
+const TTL = ms(
+  `${SESSIONS} * (n.grace_ms + k.margin_ms + ${TELLING + RETURNING}) + case when k.action = 'cancel' then ${CANCEL_TTL} else 0 end`
+)
 
 /**
  * Of a node that is probed by its key: written so that the index of what is open does not fit, through whose whole level a
@@ -64,11 +69,13 @@ export const forceCascade: Statement = {
   text: `
 with k as materialized (
   select k.* from public.cascades k where k.id = $1::uuid and ${IS_OPEN}
+), named as materialized (
+  select id::uuid from jsonb_array_elements_text($2::jsonb) as ids(id)
 ), asked as materialized (
   select ${ASKED}
-  from k cross join jsonb_array_elements_text($2::jsonb) as named(id)
-  join public.cascade_nodes n
-    on n.operation = any (array[k.id]) and n.app_id = any (array[named.id::uuid]) and ${IS("asked")}
+  from named join public.cascade_nodes n
+    on n.operation = $1::uuid and n.app_id = any (array[named.id]) and ${IS("asked")}
+  cross join k
 ), due as materialized (
   select a.app_id, s.owner, c.delivered_at is not null as told
   from asked a
@@ -97,15 +104,22 @@ with k as materialized (
 select m.app_id as "appId", m.owner from moved m`
 }
 
-/** Of another action than cancel: nobody has answered in time, and nothing is forced. */
+/**
+ * Of another action than cancel: nobody has answered in time, and nothing is forced. The command is over with that: who comes
+ * back later does not carry out what is said to have reached nobody.
+ */
 export const giveUpCascade: Statement = {
   name: "cascade.give_up",
   text: `${LEVEL}, due as materialized (
-  select a.app_id
+  select a.app_id, a.correlation_id
   from asked a
   join public.node_status s on s.app_id = any (array[a.app_id])
   left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
   where a.action <> 'cancel' and c.ack is null and ${DUE} <= now()
+), expired as (
+  update public.control_queue c set answered_at = now(), error = 'expired'
+  from due
+  where c.correlation_id = any (array[due.correlation_id]) and coalesce(c.answered_at, 'infinity') = 'infinity'
 )
 update public.cascade_nodes n set state = 'resolved', outcome = 'unreachable', resolved_at = now()
 from due
@@ -142,14 +156,14 @@ export const releaseCascade: Statement = {
 ), queued as (
   insert into public.control_queue (
     app_id, correlation_id, action, payload, issued_by, traceparent, operation, expires_at)
-  select r.app_id, r.correlation_id, k.action,
+  select n.app_id, n.correlation_id, k.action,
     case when k.action = 'cancel'
-      then jsonb_build_object('reason', k.reason, 'graceMs', r.grace_ms, 'operation', k.id)::text else k.payload end,
+      then jsonb_build_object('reason', k.reason, 'graceMs', n.grace_ms, 'operation', k.id)::text else k.payload end,
     k.issued_by, k.traceparent, k.id,
-    now() + case when k.action = 'cancel' then ${CANCEL_TTL} else ${ms("r.grace_ms + k.margin_ms")} end
-  from released r cross join k
-  where r.correlation_id is not null
-  order by r.app_id
+    now() + ${TTL}
+  from released n cross join k
+  where n.correlation_id is not null
+  order by n.app_id
 )
 select r.app_id as "appId", r.owner, r.correlation_id is not null as asked from released r`
 }
@@ -165,12 +179,21 @@ where k.id = $1::uuid and ${IS_OPEN}
 returning k.id`
 }
 
+/** Their commands are good as long, also those whose time has run out meanwhile. */
 export const grantCascades: Statement = {
   name: "cascade.grant",
   text: `
-update public.cascade_nodes n set asked_at = now() + ${ms(String(RETURNING))}
-from public.cascades k
-where k.finished_at is null and n.operation = any (array[k.id]) and n.state = 'asked'`
+with granted as (
+  update public.cascade_nodes n set asked_at = now() + ${ms(String(RETURNING))}
+  from public.cascades k
+  where k.finished_at is null and n.operation = any (array[k.id]) and n.state = 'asked'
+  returning n.correlation_id, now() + ${ms(String(RETURNING))} + ${TTL} as expires_at
+)
+update public.control_queue c set
+  expires_at = greatest(c.expires_at, g.expires_at), answered_at = null, error = null
+from granted g
+where c.correlation_id = any (array[g.correlation_id]) and c.ack is null
+  and (c.answered_at is null or c.error = 'expired')`
 }
 
 /**

@@ -25,21 +25,32 @@ with k as materialized (
 )`
 
 /** How long a replica may take to tell a node that it holds, milliseconds. */
-const TELLING = 10_000
+export const TELLING = 10_000
 /** What a node that we have lost gets to come back, besides its grace, milliseconds. */
 export const RETURNING = 5000
+/** Sessions in which a node is told the same and has its whole grace: the first, and after it was lost so many more. */
+export const SESSIONS = 3
+
+const IS_LOST = "s.status = 'reconnecting' and s.outcome ->> 'reason' in ('replica_lost', 'server_closed')"
 
 /**
  * When the patience with a node is over. Its grace starts when it is told; who can't be told, having no session, has it from
  * the moment at which he was to be asked. Who is told late takes nothing from the levels above, so that together they stay
- * within levels × grace and 10 s.
+ * within levels × grace and 10 s. Who was lost after he was told has it from the next time at which he is told, which needs
+ * that he comes back soon; how often is bounded, so that nobody puts off his end by coming and going.
  */
 export const DUE = `greatest(
     a.asked_at + ${ms(`a.patience_ms + case
       when c.delivered_at is null and s.session is not null then ${TELLING}
-      when s.status = 'reconnecting' and s.outcome ->> 'reason' in ('replica_lost', 'server_closed') then ${RETURNING}
+      when ${IS_LOST} then ${RETURNING}
       else 0
     end`)},
     case when c.delivered_at is not null then least(
       c.delivered_at + ${ms("a.patience_ms")},
-      a.started_at + ${ms("(a.levels - a.depth) * (a.grace_ms + a.margin_ms) + 1000")}) end)`
+      a.started_at + ${ms("(a.levels - a.depth) * (a.grace_ms + a.margin_ms) + 1000")}) end,
+    case
+      when c.deliveries between 2 and ${SESSIONS} and c.session = s.session then c.told_at + ${ms("a.patience_ms")}
+      when c.deliveries between 1 and ${SESSIONS - 1} and c.session <> s.session
+        then s.connected_at + ${ms(`a.patience_ms + ${TELLING}`)}
+      when c.deliveries between 1 and ${SESSIONS - 1} and ${IS_LOST} then s.disconnected_at + ${ms(String(RETURNING))}
+    end)`
