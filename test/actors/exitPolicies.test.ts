@@ -120,6 +120,19 @@ layer(running, { excludeTestServices: true })("exit policies (PROTOCOL §2 super
         yield* allThrough
       })
     )
+
+    it.effect("cancel: who comes after a parent's verdict is born cancelled, and told to stop", () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const parent = yield* born()
+        yield* harness.lose(parent.session, parent.appId, "peer")
+        yield* harness.hint(parent.appId, "Deadline")
+        expect(yield* harness.row(parent.appId)).toMatchObject({ status: "crashed" })
+        const late = yield* born(parent.appId, { onParentExit: "cancel" })
+        expect(cancelOf(late)?.payload).toMatchObject({ reason: "parent_exited" })
+        expect(yield* harness.row(late.appId)).toMatchObject({ status: "cancelled" })
+      })
+    )
   })
 
   describe("onCrash", () => {
