@@ -94,6 +94,8 @@ export const OPEN_CASCADES = 100
 export type Begun =
   /** `isNew` false: there is this one already. */
   | { readonly _tag: "Begun"; readonly id: string; readonly isNew: boolean }
+  /** The key was used for another one. */
+  | { readonly _tag: "Conflict" }
   /** This issuer has `OPEN_CASCADES` under way about the node: nothing was begun. */
   | { readonly _tag: "Full" }
 

@@ -34,9 +34,11 @@ const as = <A>(rows: ReadonlyArray<Row>): ReadonlyArray<A> => rows as ReadonlyAr
 
 const idOf = (rows: ReadonlyArray<Row>): string | null => (rows[0]?.["id"] as string | undefined) ?? null
 
+const filterOf = ({ filter }: NewCascade): string | null => (filter === null ? null : pgJson(filter))
+
 const planOf = (cascade: NewCascade) => {
-  const { action, appId, deadlineMs, filter, graceMs, origin, scope } = cascade
-  return [appId, scope, filter === null ? null : pgJson(filter), pgText(action), graceMs, deadlineMs, origin]
+  const { action, appId, deadlineMs, graceMs, origin, scope } = cascade
+  return [appId, scope, filterOf(cascade), pgText(action), graceMs, deadlineMs, origin]
 }
 
 /**
@@ -127,10 +129,23 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
           })
         )
         if (made !== null && made !== "full") return { _tag: "Begun", id: made, isNew: true }
-        const known = idOf(
-          yield* database.query(knownCascade, [appId, pgText(issuedBy), pgOptionalText(idempotencyKey), id])
+        const [known] = as<{ readonly id: string; readonly isSame: boolean }>(
+          yield* database.query(knownCascade, [
+            appId,
+            pgText(issuedBy),
+            pgOptionalText(idempotencyKey),
+            id,
+            pgText(cascade.action),
+            payload,
+            cascade.scope,
+            filterOf(cascade),
+            pgText(reason),
+            cascade.deadlineMs,
+            cascade.graceMs
+          ])
         )
-        if (known !== null) return { _tag: "Begun", id: known, isNew: known === id }
+        if (known !== undefined)
+          return known.isSame ? { _tag: "Begun", id: known.id, isNew: known.id === id } : { _tag: "Conflict" }
         return made === "full" ? { _tag: "Full" } : null
       }),
       preview: (cascade) =>

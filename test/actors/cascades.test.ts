@@ -3,6 +3,7 @@ import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { cancelOf } from "../storage/rows.ts"
 import { childInfo, Harness, layer as harnessLayer } from "./ActorHarness.ts"
 import type { FakeSession } from "./FakeSession.ts"
 
@@ -295,6 +296,32 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           expect(yield* begin(root.appId, { id })).toBe(id)
           expect(yield* begin(root.appId, { idempotencyKey: "k" })).toBe(id)
           expect(yield* begin(root.appId)).not.toBe(id)
+        })
+      )
+
+      it.effect("the same key for something else is a conflict", () =>
+        Effect.gen(function* () {
+          const { appId } = yield* born()
+          const store = yield* CascadeStore
+          const asked = {
+            ...cancelOf(randomUUID(), appId),
+            action: "reload",
+            filter: { a: 1, b: 2 },
+            idempotencyKey: "k"
+          }
+          yield* store.begin(asked)
+          const again = (patch: Partial<NewCascade>) => store.begin({ ...asked, id: randomUUID(), ...patch })
+          expect(yield* again({ filter: { b: 2, a: 1 } })).toEqual({ _tag: "Begun", id: asked.id, isNew: false })
+          const others: ReadonlyArray<Partial<NewCascade>> = [
+            { action: "cancel" },
+            { payload: "1" },
+            { scope: "node" },
+            { filter: null },
+            { reason: "another" },
+            { deadlineMs: 1000 },
+            { graceMs: 1 }
+          ]
+          for (const patch of others) expect(yield* again(patch)).toEqual({ _tag: "Conflict" })
         })
       )
     })
