@@ -34,7 +34,9 @@ const as = <A>(rows: ReadonlyArray<Row>): ReadonlyArray<A> => rows as ReadonlyAr
 
 const idOf = (rows: ReadonlyArray<Row>): string | null => (rows[0]?.["id"] as string | undefined) ?? null
 
-const filterOf = ({ filter }: NewCascade): string | null => (filter === null ? null : pgJson(filter))
+/** One that asks for nothing is none: who has no tags at all would not hold it. */
+const filterOf = ({ filter }: NewCascade): string | null =>
+  filter === null || Object.keys(filter).length === 0 ? null : pgJson(filter)
 
 const planOf = (cascade: NewCascade) => {
   const { action, appId, deadlineMs, graceMs, origin, scope } = cascade
@@ -45,8 +47,8 @@ const planOf = (cascade: NewCascade) => {
  * Only a whole cancel seals: another action ends nothing, and what a filter leaves out goes on to have children
  * (docs/protocol.md §13).
  */
-const seals = ({ action, filter, scope }: NewCascade): boolean =>
-  action === "cancel" && scope !== "node" && filter === null
+const seals = (cascade: NewCascade): boolean =>
+  cascade.action === "cancel" && cascade.scope !== "node" && filterOf(cascade) === null
 
 const NONE = Object.fromEntries(CASCADE_OUTCOMES.map((outcome) => [outcome, 0])) as Omit<
   CascadeCounts,
@@ -58,6 +60,7 @@ const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
   const [total, ended] = [row["total"] as number, row["ended"] as number]
   return {
     ...common,
+    filter: filterOf(cascade) === null ? null : cascade.filter,
     id: null,
     appName: row["appName"] as string,
     graceMs: row["graceMs"] as number,
