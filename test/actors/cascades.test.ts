@@ -165,6 +165,25 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
         })
       )
 
+      it.effect("one that says so only after its Result has ended it is forced, too, and the Result is kept", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const id = yield* begin(root.appId)
+          yield* advance(id)
+          const { correlation_id } = cancels(root.session).at(-1)!
+          yield* harness.say(root.session, root.appId, 1, "Result", '"half"', correlation_id)
+          expect(yield* advance(id)).toMatchObject({ isFinished: false })
+          yield* obey(root, true, '{"forced":true}')
+          expect(yield* advance(id)).toMatchObject({ isFinished: true })
+          expect(yield* outcomes(id)).toEqual(new Map([[root.appId, "forced"]]))
+          expect(yield* harness.row(root.appId)).toMatchObject({
+            status: "cancelled",
+            outcome: { forced: true, payload: '"half"' }
+          })
+        })
+      )
+
       it.effect("one without a session is unreachable after the grace; when it comes back it is told to stop", () =>
         Effect.gen(function* () {
           const harness = yield* Harness
@@ -240,6 +259,18 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           expect(admission).toMatchObject({ only: "cancel" })
           expect(cancels(session)).toHaveLength(1)
           expect(yield* harness.row(appId)).toMatchObject({ status: "cancelled" })
+        })
+      )
+
+      it.effect("with a filter that asks for nothing is about all, and seals", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const leaf = yield* born(root.appId)
+          const id = yield* begin(root.appId, { filter: {} })
+          expect(yield* read(id)).toMatchObject({ total: 2, filter: null })
+          const late = yield* harness.register({ appId: randomUUID(), parentId: leaf.appId })
+          expect(late.admission).toMatchObject({ only: "cancel" })
         })
       )
 

@@ -38,7 +38,12 @@ export const resolveCascade: Statement = {
   from asked a
   join public.node_status s on s.app_id = any (array[a.app_id])
   left join public.control_queue c on c.correlation_id = any (array[a.correlation_id])
-  where s.status in (${FINAL_STATES}) or (a.action <> 'cancel' and c.ack is not null)
+  where case
+    -- Its Result has ended it, and its answer, which may say that something had to be killed, is on the way.
+    when s.status = 'cancelled' and s.session is not null and c.delivered_at is not null and c.answered_at is null
+      then s.ended_at <= now() - interval '1 second'
+    else s.status in (${FINAL_STATES}) or (a.action <> 'cancel' and c.ack is not null)
+  end
 )
 update public.cascade_nodes n set state = 'resolved', outcome = t.outcome, resolved_at = now()
 from through t
