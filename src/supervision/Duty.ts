@@ -4,6 +4,7 @@ import { Telemetry } from "../Telemetry.ts"
 import { causeText } from "./CauseText.ts"
 import { type ChildSpec, defaultIntensity } from "./ChildSpec.ts"
 import { monotonicClock } from "./MonotonicClock.ts"
+import { rareWarning } from "./RareWarning.ts"
 import { ReplicaLease } from "./ReplicaLease.ts"
 
 // Invariants:
@@ -29,7 +30,6 @@ export interface DutyOptions<E, R> {
 }
 
 const RELEASE_LIMIT = 1_000
-const SAME_ERROR_AGAIN = 30_000
 
 /** A duty that one replica at a time carries out, as a child spec (DESIGN §4 `leases`). */
 export const duty = <E, R>(
@@ -49,7 +49,6 @@ export const duty = <E, R>(
     const runs = telemetry.dutyRuns.of(name)
     const failures = telemetry.dutyFailures.of(name)
     let grantedAt = Number.NEGATIVE_INFINITY
-    let lastError = { text: "", at: Number.NEGATIVE_INFINITY }
 
     const held = () => lease.holds() && now() - grantedAt < ttlMs
     telemetry.gauge("duty_held", () => (held() ? 1 : 0), { duty: name })
@@ -76,13 +75,11 @@ export const duty = <E, R>(
       }
     })
 
-    const failed = Effect.fnUntraced(function* (text: string) {
+    const warn = rareWarning(now, (text) => `duty ${name} failed and is tried again: ${text}`)
+    const failed = (text: string) => {
       failures.add()
-      // A body runs several times a second: the same error is told once in a while.
-      if (text === lastError.text && now() - lastError.at < SAME_ERROR_AGAIN) return
-      lastError = { text, at: now() }
-      yield* Effect.logWarning(`duty ${name} failed and is tried again: ${text}`)
-    })
+      return warn(text)
+    }
 
     const work = Effect.fnUntraced(function* (term: DutyTerm) {
       while (true) {

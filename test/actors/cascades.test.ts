@@ -3,6 +3,7 @@ import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { cancelOf } from "../storage/rows.ts"
 import { childInfo, Harness, layer as harnessLayer } from "./ActorHarness.ts"
 import type { FakeSession } from "./FakeSession.ts"
 
@@ -35,7 +36,7 @@ const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCasc
     traceparent: null,
     ...patch
   })
-  return begun === null ? yield* Effect.die(new Error(`no node ${appId}`)) : begun.id
+  return begun?._tag === "Begun" ? begun.id : yield* Effect.die(new Error(`not begun at ${appId}`))
 })
 
 /** One round, and its hints. */
@@ -164,6 +165,25 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
         })
       )
 
+      it.effect("one that says so only after its Result has ended it is forced, too, and the Result is kept", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const id = yield* begin(root.appId)
+          yield* advance(id)
+          const { correlation_id } = cancels(root.session).at(-1)!
+          yield* harness.say(root.session, root.appId, 1, "Result", '"half"', correlation_id)
+          expect(yield* advance(id)).toMatchObject({ isFinished: false })
+          yield* obey(root, true, '{"forced":true}')
+          expect(yield* advance(id)).toMatchObject({ isFinished: true })
+          expect(yield* outcomes(id)).toEqual(new Map([[root.appId, "forced"]]))
+          expect(yield* harness.row(root.appId)).toMatchObject({
+            status: "cancelled",
+            outcome: { forced: true, payload: '"half"' }
+          })
+        })
+      )
+
       it.effect("one without a session is unreachable after the grace; when it comes back it is told to stop", () =>
         Effect.gen(function* () {
           const harness = yield* Harness
@@ -242,6 +262,18 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
         })
       )
 
+      it.effect("with a filter that asks for nothing is about all, and seals", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const leaf = yield* born(root.appId)
+          const id = yield* begin(root.appId, { filter: {} })
+          expect(yield* read(id)).toMatchObject({ total: 2, filter: null })
+          const late = yield* harness.register({ appId: randomUUID(), parentId: leaf.appId })
+          expect(late.admission).toMatchObject({ only: "cancel" })
+        })
+      )
+
       it.effect("of a finished root is valid, and through at once when nothing runs", () =>
         Effect.gen(function* () {
           const harness = yield* Harness
@@ -295,6 +327,32 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           expect(yield* begin(root.appId, { id })).toBe(id)
           expect(yield* begin(root.appId, { idempotencyKey: "k" })).toBe(id)
           expect(yield* begin(root.appId)).not.toBe(id)
+        })
+      )
+
+      it.effect("the same key for something else is a conflict", () =>
+        Effect.gen(function* () {
+          const { appId } = yield* born()
+          const store = yield* CascadeStore
+          const asked = {
+            ...cancelOf(randomUUID(), appId),
+            action: "reload",
+            filter: { a: 1, b: 2 },
+            idempotencyKey: "k"
+          }
+          yield* store.begin(asked)
+          const again = (patch: Partial<NewCascade>) => store.begin({ ...asked, id: randomUUID(), ...patch })
+          expect(yield* again({ filter: { b: 2, a: 1 } })).toEqual({ _tag: "Begun", id: asked.id, isNew: false })
+          const others: ReadonlyArray<Partial<NewCascade>> = [
+            { action: "cancel" },
+            { payload: "1" },
+            { scope: "node" },
+            { filter: null },
+            { reason: "another" },
+            { deadlineMs: 1000 },
+            { graceMs: 1 }
+          ]
+          for (const patch of others) expect(yield* again(patch)).toEqual({ _tag: "Conflict" })
         })
       )
     })

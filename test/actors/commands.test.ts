@@ -242,8 +242,9 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
             kind: "control",
             data: { capabilities: ["reload"] }
           })
-          const operation = yield* (yield* CascadeStore).begin(cancelOf(appId))
-          const [node] = yield* (yield* CascadeStore).nodes(operation!.id, null, null, 10)
+          const operation = cancelOf(appId)
+          yield* (yield* CascadeStore).begin(operation)
+          const [node] = yield* (yield* CascadeStore).nodes(operation.id, null, null, 10)
           expect(node).toMatchObject({ graceMs: 700 })
         })
       )

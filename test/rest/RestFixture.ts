@@ -12,7 +12,7 @@ import { formatKey } from "../../src/protocol/Keys.ts"
 import { Settings } from "../../src/Settings.ts"
 import { type Environment, loadSettings } from "../../src/SettingsConfig.ts"
 import { type AuditEntry, AuditLog } from "../../src/storage/AuditLog.ts"
-import { CascadeStore } from "../../src/storage/CascadeStore.ts"
+import { type Begun, CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
 import { CommandStore, type NewCommand, type Sent as SentCommand } from "../../src/storage/CommandStore.ts"
 import type { Row } from "../../src/storage/Database.ts"
 import { KeyDirectory } from "../../src/storage/KeyDirectory.ts"
@@ -135,6 +135,10 @@ export class Backstage {
   /** What becomes of a command. */
   sent: (command: NewCommand) => SentCommand = () => ({ _tag: "Unknown" })
 
+  readonly cascades: Array<NewCascade> = []
+  /** What becomes of an operation. */
+  begun: (cascade: NewCascade) => Begun | null = () => null
+
   readonly forest = new Forest()
 
   readonly layer = Layer.mergeAll(
@@ -161,7 +165,13 @@ export class Backstage {
       nearest: (key, appId) =>
         this.#stored(() => this.paths.get(appId)?.findLast((id) => this.keys.get(key)?.includes(id)) ?? null)
     }),
-    Layer.mock(CascadeStore)({}),
+    Layer.mock(CascadeStore)({
+      begin: (cascade) =>
+        this.#stored(() => {
+          this.cascades.push(cascade)
+          return this.begun(cascade)
+        })
+    }),
     Layer.mock(CommandStore)({
       send: (command) =>
         this.#stored(() => {
@@ -205,6 +215,8 @@ export class Backstage {
     this.keys.clear()
     this.paths.clear()
     this.sent = () => ({ _tag: "Unknown" })
+    this.cascades.length = 0
+    this.begun = () => null
     this.rows = []
     this.log = []
     this.forest.isDeaf = false

@@ -1,9 +1,16 @@
 import { afterAll, expect, it } from "vitest"
 import { Database } from "../../src/storage/Database.ts"
 import { appendControl } from "../../src/storage/sql/append.ts"
-import { forceCascade, giveUpCascade, releaseCascade, resolveCascade } from "../../src/storage/sql/cascade/advance.ts"
+import {
+  dueCascade,
+  forceCascade,
+  giveUpCascade,
+  releaseCascade,
+  resolveCascade
+} from "../../src/storage/sql/cascade/advance.ts"
 import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
+import { openCascades, runningCascades } from "../../src/storage/sql/cascade/running.ts"
 import { expireCommands, openCommands, readCommand, sendCommand, untoldNodes } from "../../src/storage/sql/commands.ts"
 import { keyHolder, nearestHolder } from "../../src/storage/sql/keyHolder.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
@@ -34,7 +41,8 @@ it.for([
   ["an append about commands", appendControl.text, "jsonb", "'[]'"],
   ["asking the next level", releaseCascade.text, "uuid", ID],
   ["noting who is through", resolveCascade.text, "uuid", ID],
-  ["forcing", forceCascade.text, "uuid", ID],
+  ["who is out of patience", dueCascade.text, "uuid", ID],
+  ["forcing", forceCascade.text, "uuid, jsonb", `${ID}, '[]'`],
   ["giving up", giveUpCascade.text, "uuid", ID],
   ["what is to be told", openCommands.text, "jsonb", "'[]'"],
   [
@@ -53,6 +61,8 @@ it.for([
     "uuid, text, jsonb, text, int4, int4, uuid, uuid, text, text, text, text, text, boolean",
     `${ID}, 'tree', null, 'cancel', 1, null, null, ${ID}, 'null', 'r', 'i', null, null, true`
   ],
+  ["which operations have work", runningCascades.text, "uuid, int4", `${ID}, 10`],
+  ["how many operations are open", openCascades.text, "uuid, text, int4", `${ID}, 'i', 10`],
   ["ends with consequences", exitsAfter.text, "int8, int4", "0, 10"]
 ] as const)(
   "%s probes a key for each row, also by a plan that was made when there was nothing",
@@ -70,10 +80,16 @@ it.for([
 
 it("probes of one node of an operation do not walk through its level", async () => {
   for (const { text } of [releaseCascade, resolveCascade, forceCascade, giveUpCascade]) {
-    const plan = await planOf(text, "uuid", ID)
+    const plan =
+      text === forceCascade.text ? await planOf(text, "uuid, jsonb", `${ID}, '[]'`) : await planOf(text, "uuid", ID)
     // Per node: by both columns of the key.
     expect(plan).toMatch(/cascade_nodes_pkey[^\n]*\n *Index Cond: \(\(operation = \$1\) AND \(app_id = ANY/)
   }
+})
+
+it("forcing some goes through no level", async () => {
+  const plan = await planOf(forceCascade.text, "uuid, jsonb", `${ID}, '[]'`)
+  expect(plan).not.toMatch(/Join Filter|cascade_nodes_(level|open)/)
 })
 
 it.for([

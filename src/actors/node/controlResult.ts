@@ -43,8 +43,17 @@ const changeFor = (row: NodeRow, decoded: Answer, told: ToldCommand): Change => 
     ...(told.operation === null ? {} : { operation: told.operation })
   }
   const next = told.action === "cancel" && frame.ack ? transition(standingOf(row), "cancelled") : null
-  if (next?._tag !== "Moved")
-    return { hot: {}, deadlineIn: "keep", rows: [answerEntry(decoded, "control", row, facts)], commands: answered }
+  if (next?._tag !== "Moved") {
+    // Its Result has ended it before as cancelled: that something had to be killed is said only here.
+    const isForced = told.action === "cancel" && frame.ack && row.status === "cancelled" && wasForced(decoded)
+    return {
+      hot: {},
+      deadlineIn: "keep",
+      ...(isForced ? { outcome: { ...row.outcome, state: row.status, forced: true } } : {}),
+      rows: [answerEntry(decoded, "control", row, { ...facts, ...(isForced ? { forced: true } : {}) })],
+      commands: answered
+    }
+  }
   const reason = told.reason ?? "cancelled"
   const forced = wasForced(decoded) ? { forced: true } : {}
   return {

@@ -6,14 +6,15 @@ import {
   type CascadePlace,
   type CascadeRow,
   CascadeStore,
-  type NewCascade
+  type NewCascade,
+  OPEN_CASCADES
 } from "../../storage/CascadeStore.ts"
 import type { Authority, Deed } from "./Authority.ts"
 import { cascadeNodeText, cascadeText } from "./CascadeText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, notFound, type Problem } from "./Problem.ts"
+import { badRequest, notFound, Problem, tryLater } from "./Problem.ts"
 import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
 
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
@@ -112,8 +113,9 @@ export const cascadeRoutes = (
         return yield* badRequest("bad_parameter", "cascade must be true, or false for the node alone")
       }
       const members = yield* readMembers(body, MEMBERS)
-      const action = members.action === undefined ? "cancel" : yield* valid(readAction(members.action))
-      if (members.payload !== undefined && action === "cancel") {
+      const isCancel = members.action === undefined || members.action === "cancel"
+      const action = isCancel ? "cancel" : yield* valid(readAction(members.action))
+      if (members.payload !== undefined && isCancel) {
         return yield* badRequest("bad_member", "payload goes with an action; a cancel has reason and graceMs")
       }
       const isDryRun = yield* valid(readFlag(members.dryRun, "dryRun"))
@@ -142,6 +144,16 @@ export const cascadeRoutes = (
       const issuedBy = yield* authority.authorize(principal, deedOf(cascade, id))
       const begun = yield* store.begin({ ...cascade, issuedBy })
       if (begun === null) return yield* noSuchNode(appId)
+      if (begun._tag === "Conflict") {
+        return yield* new Problem({
+          status: 409,
+          code: "conflict",
+          detail: "This idempotencyKey was used for another operation about this node; use a fresh one"
+        })
+      }
+      if (begun._tag === "Full") {
+        return yield* tryLater("overloaded", `${OPEN_CASCADES} operations of yours about this node are still under way`)
+      }
       return json(cascadeText(yield* existing(begun.id)), begun.isNew ? 201 : 200)
     })
 

@@ -134,11 +134,17 @@ join public.node_status s on s.app_id = $1::uuid
 join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day`
 }
 
-/** $1 node, $2 issuer, $3 key, $4 id: the one that is there already. */
+/**
+ * $1 node, $2 issuer, $3 key, $4 id: the one that is there already; and whether it is to do the same: $5 action, $6 payload,
+ * $7 scope, $8 filter, $9 reason, $10 deadline, $11 grace (which a deadline shortens, so that it says nothing then).
+ */
 export const knownCascade: Statement = {
   name: "cascade.known",
   text: `
-select k.id from public.cascades k
+select k.id, (k.action, k.payload, k.scope, k.filter, k.reason, k.deadline_ms)
+    is not distinct from ($5::text, $6::text, $7::text, $8::jsonb, $9::text, $10::int4)
+  and (k.deadline_ms is not null or k.grace_ms = $11::int4) as "isSame"
+from public.cascades k
 where k.id = $4::uuid or (k.app_id = $1::uuid and k.issued_by = $2::text and k.idempotency_key = $3::text)
 limit 1`
 }
