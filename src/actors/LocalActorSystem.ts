@@ -65,6 +65,7 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
         session: null,
         stopping: null,
         commands: null,
+        starved: null,
         evidence: 0,
         active: false,
         rebuilt: NEVER

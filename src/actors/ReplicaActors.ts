@@ -72,6 +72,7 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
           newId: () => randomUUID(),
           commands,
           openCommands: openCommands(commands),
+          commanded: (appId) => void tell(appId, HINTS.commanded),
           moved: (appId, owner) => hintBy(tell)(appId, owner, "moved")
         }),
         options

@@ -58,6 +58,21 @@ export interface OpenRequest {
 /** The most unanswered commands that one session holds. */
 export const OPEN_COMMANDS = 64
 
+/**
+ * Bytes of payloads that a session is told at a time, and that one answer of the database holds: it goes on until there are
+ * as many, so that it may be one command, of the answer one session's, more.
+ */
+export const OPEN_BYTES = 256 * 1024
+export const OPEN_ANSWER_BYTES = 4 * 1024 * 1024
+
+/** What sessions are to be told next. */
+export interface Open {
+  /** By node; whoever is not in it has been told everything. */
+  readonly commands: ReadonlyMap<string, ReadonlyArray<CommandRow>>
+  /** How many of the requests, from the first one on, this is the answer to: at least one, unless there are none. */
+  readonly answered: number
+}
+
 /** The queue: the only way to tell a child anything (DESIGN §6). Answers and deliveries are written by `NodeStore.append`. */
 export class CommandStore extends Context.Service<
   CommandStore,
@@ -67,10 +82,11 @@ export class CommandStore extends Context.Service<
     readonly read: (appId: string, correlationId: string) => Effect.Effect<CommandRow | null, StoreError>
     /** The newest first; `after` is the `id` of the last one before. `open`: only those without an answer. */
     readonly list: (appId: string, page: Page, open: boolean) => Effect.Effect<ReadonlyArray<CommandRow>, StoreError>
-    /** Commands without an answer, the oldest first, at most `OPEN_COMMANDS` together with those that it has been told. */
-    readonly open: (
-      requests: ReadonlyArray<OpenRequest>
-    ) => Effect.Effect<ReadonlyMap<string, ReadonlyArray<CommandRow>>, StoreError>
+    /**
+     * Commands without an answer, the oldest first, at most `OPEN_COMMANDS` together with those that it has been told, and no
+     * more than `OPEN_BYTES` and one command at a time.
+     */
+    readonly open: (requests: ReadonlyArray<OpenRequest>) => Effect.Effect<Open, StoreError>
     /** Nodes whose session this boot holds, and has not been told all that it should have. */
     readonly untold: (boot: string, limit: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
     /** Ends at most `limit` commands whose time is over, or whose node has ended a while ago. Returns how many. */

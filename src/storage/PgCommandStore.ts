@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
 import type { NodeState } from "../protocol/Frames.ts"
-import { type CommandRow, CommandStore, type NewCommand, type Sent } from "./CommandStore.ts"
+import { type CommandRow, CommandStore, type NewCommand, OPEN_ANSWER_BYTES, type Sent } from "./CommandStore.ts"
 import { Database, type Row } from "./Database.ts"
 import { pgOptionalText, pgText } from "./PgText.ts"
 import {
@@ -64,9 +64,13 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
       list: (appId, { after, limit }, open) =>
         Effect.map(database.query(listCommands, [appId, after, limit, open]), as),
       open: (requests) =>
-        Effect.map(database.query(openCommands, [JSON.stringify(requests)]), (rows) =>
-          Map.groupBy(as(rows), (row) => row.appId)
-        ),
+        Effect.map(database.query(openCommands, [JSON.stringify(requests)]), (rows) => {
+          const bytes = rows.reduce((sum, row) => sum + (row["bytes"] as number), 0)
+          return {
+            commands: Map.groupBy(as(rows), (row) => row.appId),
+            answered: bytes < OPEN_ANSWER_BYTES ? requests.length : (rows.at(-1)?.["place"] as number)
+          }
+        }),
       untold: (boot, limit) =>
         Effect.map(database.query(untoldNodes, [boot, limit]), (rows) => rows.map((row) => row["appId"] as string)),
       expire: (limit) => Effect.map(database.query(expireCommands, [limit]), (rows) => rows.length)

@@ -26,6 +26,8 @@ export interface NodeCell {
   stopping: string | null
   /** What this session has been told and has not answered, by correlation id; null: nothing. */
   commands: Map<string, ToldCommand> | null
+  /** Its peer does not read: it is told nothing more before it does. */
+  starved: SessionPort | null
   /** Evidence rows and audits written for this session so far: a bound, since the peer decides how many it provokes. */
   evidence: number
   /** In the ready queue or in a turn. */
@@ -39,4 +41,5 @@ export const detach = (cell: NodeCell): void => {
   cell.session = null
   cell.stopping = null
   cell.commands = null
+  cell.starved = null
 }

@@ -1,4 +1,4 @@
-import { OPEN_COMMANDS } from "../CommandStore.ts"
+import { OPEN_ANSWER_BYTES, OPEN_BYTES, OPEN_COMMANDS } from "../CommandStore.ts"
 import type { Statement } from "../Database.ts"
 import { epochMs } from "./epochMs.ts"
 import { FINAL_STATES } from "./finalStates.ts"
@@ -72,20 +72,32 @@ order by c.app_id, c.id desc limit $3::int4`
 }
 
 /**
- * $1: JSON array of `OpenRequest`s. A cancel goes before the others, and past those that nobody answers.
+ * $1: JSON array of `OpenRequest`s. A cancel goes before the others, and past those that nobody answers. `before`: the bytes
+ * of a session's rows in front of one, `above`: of all rows; a payload that is left out is not even read.
  */
 export const openCommands: Statement = {
   name: "command.open",
   text: `
-select c.*
-from jsonb_to_recordset($1::jsonb) as r("appId" uuid, session uuid)
-cross join lateral (
-  select ${COLUMNS}, c.session from public.control_queue c
-  where c.app_id = any (array[r."appId"]) and c.answered_at is null and c.expires_at > now()
-  order by c.action <> 'cancel', c.id limit ${OPEN_COMMANDS}
+select *
+from (
+  select c.*, r.place::int4 as place,
+    coalesce(sum(c.bytes) over (order by r.place, c.rank rows between unbounded preceding and 1 preceding), 0) as above
+  from rows from (jsonb_to_recordset($1::jsonb) as ("appId" uuid, session uuid)) with ordinality as r(app_id, session, place)
+  cross join lateral (
+    select c.*, coalesce(sum(c.bytes) over (order by c.rank rows between unbounded preceding and 1 preceding), 0) as before
+    from (
+      select ${COLUMNS}, c.session, coalesce(octet_length(c.payload), 0) as bytes,
+        row_number() over (order by c.action <> 'cancel', c.id) as rank
+      from public.control_queue c
+      where c.app_id = any (array[r.app_id]) and c.answered_at is null and c.expires_at > now()
+      order by c.action <> 'cancel', c.id limit ${OPEN_COMMANDS}
+    ) c
+    where c.session is distinct from r.session
+  ) c
+  where c.before < ${OPEN_BYTES}
 ) c
-where c.session is distinct from r.session
-order by c."appId", c.action <> 'cancel', c.id`
+where c.above - c.before < ${OPEN_ANSWER_BYTES}
+order by c.place, c.rank`
 }
 
 /** $1 boot, $2 limit. Commands that wait are few: those with an answer are in no index here. */
