@@ -88,6 +88,14 @@ export interface CascadePlace {
   readonly appId: string
 }
 
+export interface Begun {
+  readonly id: string
+  /** False: there is this one already. */
+  readonly isNew: boolean
+  /** As it was begun just now; null: by an earlier attempt. */
+  readonly plan: CascadeRow | null
+}
+
 /** A node whose actor has something to look at. */
 export interface Touched {
   readonly appId: string
@@ -122,10 +130,8 @@ export interface CascadeRound {
 export class CascadeStore extends Context.Service<
   CascadeStore,
   {
-    /** `isNew` false: there is this one already. null: no such node. */
-    readonly begin: (
-      cascade: NewCascade
-    ) => Effect.Effect<{ readonly id: string; readonly isNew: boolean } | null, StoreError>
+    /** null: no such node. */
+    readonly begin: (cascade: NewCascade) => Effect.Effect<Begun | null, StoreError>
     /** What `begin` would plan; nothing is written. null: no such node. */
     readonly preview: (cascade: NewCascade) => Effect.Effect<CascadeRow | null, StoreError>
     readonly read: (id: string) => Effect.Effect<CascadeRow | null, StoreError>

@@ -47,12 +47,13 @@ const NONE = Object.fromEntries(CASCADE_OUTCOMES.map((outcome) => [outcome, 0]))
   "pending" | "asked"
 >
 
-const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
+/** The plan of an operation, with `id` null of one that was not begun. `withdrawn`: how many ended with it. */
+const rowOf = (cascade: NewCascade, id: string | null, row: Row, withdrawn = 0): CascadeRow => {
   const { idempotencyKey: _key, payload: _payload, traceparent: _traceparent, ...common } = cascade
   const [total, ended] = [row["total"] as number, row["ended"] as number]
   return {
     ...common,
-    id: null,
+    id,
     appName: row["appName"] as string,
     graceMs: row["graceMs"] as number,
     createdAt: row["now"] as number,
@@ -60,7 +61,7 @@ const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
     levels: row["levels"] as number,
     level: row["level"] as number | null,
     total,
-    counts: { ...NONE, pending: total - ended, asked: 0, already_terminal: ended }
+    counts: { ...NONE, pending: total - ended - withdrawn, asked: 0, acked: withdrawn, already_terminal: ended }
   }
 }
 
@@ -88,31 +89,30 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
           "cascade",
           Effect.fnUntraced(function* (transaction) {
             if (isSeal) yield* transaction.query(lockCascade, [appId])
-            const begun = idOf(
-              yield* transaction.query(beginCascade, [
-                ...planOf(cascade),
-                id,
-                payload,
-                pgText(reason),
-                pgText(issuedBy),
-                pgOptionalText(idempotencyKey),
-                pgOptionalText(traceparent),
-                isSeal
-              ])
-            )
-            if (begun !== null && cascade.action === "cancel") yield* transaction.commitWith(withdrawScheduled, [begun])
-            return begun
+            const [begun] = yield* transaction.query(beginCascade, [
+              ...planOf(cascade),
+              id,
+              payload,
+              pgText(reason),
+              pgText(issuedBy),
+              pgOptionalText(idempotencyKey),
+              pgOptionalText(traceparent),
+              isSeal
+            ])
+            if (begun === undefined) return null
+            const withdrawn = cascade.action === "cancel" ? yield* transaction.commitWith(withdrawScheduled, [id]) : []
+            return rowOf(cascade, id, begun, withdrawn.length)
           })
         )
-        if (made !== null) return { id: made, isNew: true }
+        if (made !== null) return { id, isNew: true, plan: made }
         const known = idOf(
           yield* database.query(knownCascade, [appId, pgText(issuedBy), pgOptionalText(idempotencyKey), id])
         )
-        return known === null ? null : { id: known, isNew: known === id }
+        return known === null ? null : { id: known, isNew: known === id, plan: null }
       }),
       preview: (cascade) =>
         Effect.map(database.query(previewCascade, planOf(cascade)), ([row]) =>
-          row === undefined ? null : previewOf(cascade, row)
+          row === undefined ? null : rowOf(cascade, null, row)
         ),
       read: (id) => Effect.map(database.query(readCascade, [id]), (rows) => as<CascadeRow>(rows)[0] ?? null),
       list: (appId, after, limit) =>

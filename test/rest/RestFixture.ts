@@ -48,7 +48,7 @@ export type Call =
   | readonly ["children" | "log", string, unknown]
   | readonly ["crashes" | "orphans", Page]
 
-const gone = new StoreError({ reason: "Unavailable", operation: "read", message: "gone" })
+export const gone = new StoreError({ reason: "Unavailable", operation: "read", message: "gone" })
 
 /** Stores in memory, whose commits can be made to give no hints, and those who wait on them. */
 class Forest {
@@ -109,6 +109,13 @@ class Forest {
   )
 }
 
+const NO_CASCADES: Pick<CascadeStore["Service"], "begin" | "preview" | "read" | "retry"> = {
+  begin: () => Effect.succeed(null),
+  preview: () => Effect.succeed(null),
+  read: () => Effect.succeed(null),
+  retry: () => Effect.void
+}
+
 /** What stands behind the API under test; a test sets it and looks at it afterwards. */
 export class Backstage {
   readonly admin = signingKey()
@@ -132,6 +139,11 @@ export class Backstage {
   readonly hints: Array<readonly [string, string | null, string]> = []
   /** What becomes of a command. */
   sent: (command: NewCommand) => SentCommand = () => ({ _tag: "Unknown" })
+
+  /** The database goes away while a command is queued. */
+  isLost = false
+  /** What becomes of operations. */
+  cascades = { ...NO_CASCADES }
 
   readonly forest = new Forest()
 
@@ -159,12 +171,17 @@ export class Backstage {
       nearest: (key, appId) =>
         this.#stored(() => this.paths.get(appId)?.findLast((id) => this.keys.get(key)?.includes(id)) ?? null)
     }),
-    Layer.mock(CascadeStore)({}),
+    Layer.mock(CascadeStore)({
+      begin: (cascade) => Effect.suspend(() => this.cascades.begin(cascade)),
+      preview: (cascade) => Effect.suspend(() => this.cascades.preview(cascade)),
+      read: (id) => Effect.suspend(() => this.cascades.read(id)),
+      retry: (id) => Effect.suspend(() => this.cascades.retry(id))
+    }),
     Layer.mock(CommandStore)({
       send: (command) =>
-        this.#stored(() => {
+        Effect.suspend(() => {
           this.commands.push(command)
-          return this.sent(command)
+          return this.isLost ? Effect.fail(gone) : Effect.succeed(this.sent(command))
         })
     }),
     Layer.succeed(NodeQueries, {
@@ -203,6 +220,8 @@ export class Backstage {
     this.keys.clear()
     this.paths.clear()
     this.sent = () => ({ _tag: "Unknown" })
+    this.isLost = false
+    this.cascades = { ...NO_CASCADES }
     this.rows = []
     this.log = []
     this.forest.isDeaf = false

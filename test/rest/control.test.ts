@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import type { CommandRow, Sent } from "../../src/storage/CommandStore.ts"
 import { ID, refused, RestFixture, signingKey } from "./RestFixture.ts"
 
@@ -86,6 +87,26 @@ describe("POST apps/{id}/control", () => {
     refused(await rest.post(PATH, { action: "a" }), 404, "not_found")
     rest.backstage.sent = () => ({ _tag: "Ended", status: "done" })
     refused(await rest.post(PATH, { action: "a" }), 409, "terminal", "done")
+  })
+
+  it("a command that is queued is never answered by 'send it again', also when nobody may wait any more", async () => {
+    const stopping = await RestFixture.start()
+    stopping.backstage.sent = () => queued({ issuedAt: Date.now(), expiresAt: Date.now() + 60_000 })
+    await Effect.runPromise(stopping.backstage.forest.waiters.close)
+    const answer = await stopping.post(PATH, { action: "a", timeoutMs: 5000 })
+    assert.deepInclude(answer.body, { state: "queued" })
+    assert.strictEqual(answer.status, 201)
+    await stopping.stop()
+  })
+
+  it("the database goes away while a command is queued → it may be sent again only with a key", async () => {
+    rest.backstage.isLost = true
+    const answer = await rest.post(PATH, { action: "a" })
+    refused(answer, 503, "uncertain", `/api/v1/apps/${ID}/commands/${rest.backstage.audit.at(-1)?.correlationId}`)
+    assert.notProperty(answer.headers, "retry-after")
+    const keyed = await rest.post(PATH, { action: "a", idempotencyKey: "k" })
+    refused(keyed, 503, "unavailable")
+    assert.property(keyed.headers, "retry-after")
   })
 
   it("a key that was used → the same command again; for another one → 409", async () => {

@@ -8,12 +8,13 @@ import {
   CascadeStore,
   type NewCascade
 } from "../../storage/CascadeStore.ts"
+import type { StoreError } from "../../storage/StoreError.ts"
 import type { Authority, Deed } from "./Authority.ts"
 import { cascadeNodeText, cascadeText } from "./CascadeText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, notFound, type Problem } from "./Problem.ts"
+import { badRequest, notFound, type Problem, uncertain } from "./Problem.ts"
 import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
 
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
@@ -140,9 +141,15 @@ export const cascadeRoutes = (
         return plan === null ? yield* noSuchNode(appId) : json(cascadeText(plan))
       }
       const issuedBy = yield* authority.authorize(principal, deedOf(cascade, id))
-      const begun = yield* store.begin({ ...cascade, issuedBy })
+      const unsure = (error: StoreError) =>
+        cascade.idempotencyKey === null ? uncertain(error, `/api/v1/cascades?app=${appId}`) : error
+      const begun = yield* Effect.mapError(store.begin({ ...cascade, issuedBy }), unsure)
       if (begun === null) return yield* noSuchNode(appId)
-      return json(cascadeText(yield* existing(begun.id)), begun.isNew ? 201 : 200)
+      // It has begun: that it can't be read now must not be taken for an operation that has not.
+      const row = yield* Effect.catchTag(existing(begun.id), "StoreError", (error) =>
+        begun.plan === null ? Effect.fail(unsure(error)) : Effect.succeed(begun.plan)
+      )
+      return json(cascadeText(row), begun.isNew ? 201 : 200)
     })
 
     /** An operation that the principal may read. */

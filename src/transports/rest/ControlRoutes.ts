@@ -8,7 +8,7 @@ import { commandText } from "./CommandText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, notFound, Problem, tryLater } from "./Problem.ts"
+import { badRequest, notFound, Problem, tryLater, uncertain } from "./Problem.ts"
 import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
 
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
@@ -44,6 +44,13 @@ export const controlRoutes = (
       return found ?? (yield* read) ?? row
     })
 
+    /** The command is queued: whatever becomes of the waiting, the answer must not be taken for one that it is not. */
+    const shown = (row: CommandRow, ms: number, gone: Effect.Effect<never>) =>
+      Effect.map(
+        Effect.orElseSucceed(settled(row, ms, gone), () => row),
+        commandText
+      )
+
     const same = (row: CommandRow, action: string, payload: string): boolean =>
       row.action === action && row.payload === payload
 
@@ -65,16 +72,11 @@ export const controlRoutes = (
       const payload = slice("payload") ?? "null"
       const correlationId = newId()
       const issuedBy = yield* authority.authorize(principal, { appId, action: `control ${action}`, correlationId })
-      const sent = yield* commands.send({
-        appId,
-        correlationId,
-        action,
-        payload,
-        issuedBy,
-        idempotencyKey,
-        traceparent,
-        ttlMs
-      })
+      const sent = yield* Effect.mapError(
+        commands.send({ appId, correlationId, action, payload, issuedBy, idempotencyKey, traceparent, ttlMs }),
+        (error) =>
+          idempotencyKey === null ? uncertain(error, `/api/v1/apps/${appId}/commands/${correlationId}`) : error
+      )
       switch (sent._tag) {
         case "Unknown":
           return yield* noSuchNode(appId)
@@ -90,10 +92,10 @@ export const controlRoutes = (
               detail: "This idempotencyKey was used for another command of this node; use a fresh one"
             })
           }
-          return json(commandText(yield* settled(sent.row, timeoutMs, gone)))
+          return json(yield* shown(sent.row, timeoutMs, gone))
         case "Queued":
           actors.hint(appId, sent.owner, "commanded")
-          return json(commandText(yield* settled(sent.row, timeoutMs, gone)), 201)
+          return json(yield* shown(sent.row, timeoutMs, gone), 201)
       }
     })
 
