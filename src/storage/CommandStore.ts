@@ -48,6 +48,11 @@ export type Sent =
   | { readonly _tag: "Ended"; readonly status: NodeState }
   | { readonly _tag: "Unknown" }
 
+export interface CommandName {
+  readonly appId: string
+  readonly correlationId: string
+}
+
 /** Which commands a session is to be told next. */
 export interface OpenRequest {
   readonly appId: string
@@ -80,6 +85,8 @@ export class CommandStore extends Context.Service<
     readonly send: (command: NewCommand) => Effect.Effect<Sent, StoreError>
     /** null: this node has no such command. */
     readonly read: (appId: string, correlationId: string) => Effect.Effect<CommandRow | null, StoreError>
+    /** Those of them that are through: answered, or expired. */
+    readonly through: (commands: ReadonlyArray<CommandName>) => Effect.Effect<ReadonlyArray<CommandRow>, StoreError>
     /** The newest first; `after` is the `id` of the last one before. `open`: only those without an answer. */
     readonly list: (appId: string, page: Page, open: boolean) => Effect.Effect<ReadonlyArray<CommandRow>, StoreError>
     /**

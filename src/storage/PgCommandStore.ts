@@ -10,6 +10,7 @@ import {
   openCommands,
   readCommand,
   sendCommand,
+  throughCommands,
   untoldNodes
 } from "./sql/commands.ts"
 
@@ -61,6 +62,7 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
       }),
       read: (appId, correlationId) =>
         Effect.map(database.query(readCommand, [appId, correlationId]), (rows) => as(rows)[0] ?? null),
+      through: (commands) => Effect.map(database.query(throughCommands, [JSON.stringify(commands)]), as),
       list: (appId, { after, limit }, open) =>
         Effect.map(database.query(listCommands, [appId, after, limit, open]), as),
       open: (requests) =>

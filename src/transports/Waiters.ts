@@ -34,8 +34,8 @@ const stopping = new Problem({
 })
 const crowded = tryLater("overloaded", "This server has all the waiting requests that it takes; ask again later")
 
-/** - `end`: the node's end. - `rows`: its log. - `tree`: the log at and below it. */
-type Scope = "end" | "rows" | "tree"
+/** - `end`: the node's end. - `rows`: its log. - `answers`: its answers to commands. - `tree`: the log at and below it. */
+type Scope = "end" | "rows" | "answers" | "tree"
 
 interface Waiter {
   readonly appId: string
@@ -52,7 +52,8 @@ interface Waiter {
  * Who waits over HTTP. Invariants:
  * - L1 it is registered before it looks: what is committed after the look wakes it.
  * - L2 a waiter costs a timer and no query: hints wake those whom they concern, and one sweep for all finds what no hint
- *   told of, by whichever replica it was committed.
+ *   told of, by whichever replica it was committed. Of `answers` the sweep does not know more than that the node has moved:
+ *   they all look then, so that theirs must be one look for all.
  * - L3 the end of a node is read once for all who wait for it.
  * - L4 a waiter whose fiber ends, for whatever reason, is forgotten at once.
  */
@@ -65,6 +66,12 @@ export class Waiters extends Context.Service<
     readonly logged: <A, E>(
       appId: string,
       n: number,
+      look: Effect.Effect<A | null, E>,
+      ms: number
+    ) => Effect.Effect<A | null, E | Problem>
+    /** What `look` finds once it finds something, looking again when the node has answered a command. */
+    readonly answered: <A, E>(
+      appId: string,
       look: Effect.Effect<A | null, E>,
       ms: number
     ) => Effect.Effect<A | null, E | Problem>
@@ -108,14 +115,15 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
     pulse.openUnsafe()
   }
 
-  const onCommit: OnCommit = (path, status) => {
+  const onCommit: OnCommit = (path, status, answers) => {
     for (let i = 0; i < path.length; i++) {
       const found = watched.get(path[i]!)
       if (found === undefined) continue
       const own = i === path.length - 1
       for (const waiter of found) {
-        if (waiter.scope === "tree" || (own && waiter.scope === "rows")) wake(waiter)
-        else if (own && isEnded(status)) end(waiter.appId)
+        const { scope } = waiter
+        if (scope === "tree" || (own && (scope === "rows" || (scope === "answers" && answers)))) wake(waiter)
+        else if (own && scope === "end" && isEnded(status)) end(waiter.appId)
       }
     }
   }
@@ -165,14 +173,14 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
       })
     )
 
-  const logged = <A, E>(appId: string, n: number, look: Effect.Effect<A | null, E>, ms: number) =>
+  const found = <A, E>(appId: string, scope: Scope, n: number, look: Effect.Effect<A | null, E>, ms: number) =>
     attend(
       appId,
-      "rows",
+      scope,
       Effect.fnUntraced(function* (waiter) {
         waiter.n = n
-        const found = yield* look
-        if (found !== null || ms === 0) return found
+        const first = yield* look
+        if (first !== null || ms === 0) return first
         const rounds = Effect.gen(function* () {
           for (;;) {
             yield* Deferred.await(waiter.woken)
@@ -266,7 +274,8 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
 
   return Waiters.of({
     ended,
-    logged,
+    logged: (appId, n, look, ms) => found(appId, "rows", n, look, ms),
+    answered: (appId, look, ms) => found(appId, "answers", 0, look, ms),
     stirred,
     close: Effect.sync(() => {
       closed = true

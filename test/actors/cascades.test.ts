@@ -18,7 +18,7 @@ const born = Effect.fnUntraced(function* (parentId: string | null = null) {
   return { appId, session } satisfies Member
 })
 
-const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCascade> = {}) {
+const beginning = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCascade> = {}) {
   const begun = yield* (yield* CascadeStore).begin({
     id: randomUUID(),
     appId,
@@ -35,8 +35,10 @@ const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCasc
     traceparent: null,
     ...patch
   })
-  return begun === null ? yield* Effect.die(new Error(`no node ${appId}`)) : begun.id
+  return begun === null ? yield* Effect.die(new Error(`no node ${appId}`)) : begun
 })
+
+const begin = (appId: string, patch: Partial<NewCascade> = {}) => Effect.map(beginning(appId, patch), ({ id }) => id)
 
 /** One round, and its hints. */
 const advance = Effect.fnUntraced(function* (id: string) {
@@ -223,6 +225,21 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           )
           const late = yield* harness.register({ appId: intent, parentId: root.appId })
           expect(late.admission).toMatchObject({ _tag: "Accepted", only: "cancel" })
+        })
+      )
+
+      it.effect("is the answer to its beginning", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const ended = yield* born(root.appId)
+          yield* harness.say(ended.session, ended.appId, 1, "Result")
+          yield* harness.declare(childInfo(randomUUID(), root.appId, null, { secLevel: "open" }), null)
+          const { id, isNew, plan } = yield* beginning(root.appId)
+          expect(isNew).toBe(true)
+          expect(plan).toMatchObject({ total: 3, counts: { pending: 1, acked: 1, already_terminal: 1 } })
+          const { level: _, ...row } = yield* read(id)
+          expect(plan).toMatchObject(row)
         })
       )
 

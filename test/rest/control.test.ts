@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { CommandRow, Sent } from "../../src/storage/CommandStore.ts"
+import { commandRow } from "./commandRow.ts"
 import { ID, refused, RestFixture, signingKey } from "./RestFixture.ts"
 
 let rest: RestFixture
@@ -13,29 +14,7 @@ beforeEach(() => rest.backstage.reset())
 
 const PATH = `/api/v1/apps/${ID}/control`
 
-const rowOf = (patch: Partial<CommandRow> = {}): CommandRow => ({
-  id: 1,
-  appId: ID,
-  correlationId: randomUUID(),
-  action: "reload",
-  payload: "null",
-  issuedBy: "anonymous",
-  idempotencyKey: null,
-  traceparent: null,
-  operation: null,
-  state: "queued",
-  issuedAt: 1_790_000_000_000,
-  expiresAt: 1_790_000_300_000,
-  deliveredAt: null,
-  deliveries: 0,
-  answeredAt: null,
-  ack: null,
-  result: null,
-  error: null,
-  ...patch
-})
-
-const queued = (patch: Partial<CommandRow> = {}): Sent => ({ _tag: "Queued", row: rowOf(patch), owner: "boot" })
+const queued = (patch: Partial<CommandRow> = {}): Sent => ({ _tag: "Queued", row: commandRow(patch), owner: "boot" })
 
 describe("POST apps/{id}/control", () => {
   it("queues the exact text of the payload, hints the owner, and audits it with the command's id", async () => {
@@ -110,7 +89,7 @@ describe("POST apps/{id}/control", () => {
   })
 
   it("a key that was used → the same command again; for another one → 409", async () => {
-    const known = rowOf({ action: "a", payload: "1", state: "answered", ack: true, result: "2" })
+    const known = commandRow({ action: "a", payload: "1", state: "answered", ack: true, result: "2" })
     rest.backstage.sent = () => ({ _tag: "Known", row: known })
     const again = await rest.post(PATH, { action: "a", payload: 1, idempotencyKey: "k" })
     assert.strictEqual(again.status, 200)

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { CascadeRow, NewCascade } from "../../src/storage/CascadeStore.ts"
-import { gone, ID, refused, RestFixture } from "./RestFixture.ts"
+import { gone } from "./Forest.ts"
+import { ID, refused, RestFixture } from "./RestFixture.ts"
 
 let rest: RestFixture
 beforeAll(async () => {

@@ -4,7 +4,14 @@ import { appendControl } from "../../src/storage/sql/append.ts"
 import { forceCascade, giveUpCascade, releaseCascade, resolveCascade } from "../../src/storage/sql/cascade/advance.ts"
 import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
-import { expireCommands, openCommands, readCommand, sendCommand, untoldNodes } from "../../src/storage/sql/commands.ts"
+import {
+  expireCommands,
+  openCommands,
+  readCommand,
+  sendCommand,
+  throughCommands,
+  untoldNodes
+} from "../../src/storage/sql/commands.ts"
 import { keyHolder, nearestHolder } from "../../src/storage/sql/keyHolder.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { openStorage, postgres } from "./openStorage.ts"
@@ -44,6 +51,7 @@ it.for([
     `${ID}, ${ID}, 'a', 'null', 'b', null, null, 1`
   ],
   ["one command", readCommand.text, "uuid, uuid", `${ID}, ${ID}`],
+  ["which commands are through", throughCommands.text, "jsonb", "'[]'"],
   ["withdrawing", withdrawScheduled.text, "uuid", ID],
   ["whose key it is", keyHolder.text, "text", "'k'"],
   ["who is above", nearestHolder.text, "text, uuid", `'k', ${ID}`],

@@ -61,6 +61,16 @@ select ${COLUMNS} from public.control_queue c
 where c.correlation_id = $2::uuid and c.app_id = $1::uuid`
 }
 
+/** $1: JSON array of `CommandName`s. What is not through is not read further than that. */
+export const throughCommands: Statement = {
+  name: "command.through",
+  text: `
+select ${COLUMNS}
+from jsonb_to_recordset($1::jsonb) as r("appId" uuid, "correlationId" uuid)
+join public.control_queue c on c.correlation_id = any (array[r."correlationId"]) and c.app_id = r."appId"
+where coalesce(c.answered_at, 'infinity') < 'infinity' or c.expires_at <= now()`
+}
+
 /** $1 node, $2 id or null, $3 limit, $4 only open ones. */
 export const listCommands: Statement = {
   name: "command.list",

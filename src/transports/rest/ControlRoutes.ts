@@ -4,6 +4,7 @@ import { isFinal } from "../../protocol/Final.ts"
 import { type CommandRow, CommandStore } from "../../storage/CommandStore.ts"
 import { Waiters } from "../Waiters.ts"
 import type { Authority } from "./Authority.ts"
+import { commandLooks } from "./CommandLooks.ts"
 import { commandText } from "./CommandText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
@@ -31,17 +32,19 @@ export const controlRoutes = (
     const actors = yield* ActorSystem
     const commands = yield* CommandStore
     const waiters = yield* Waiters
+    const look = commandLooks(commands)
 
     /** The command when it is through, or as it stands after `ms`. */
     const settled = Effect.fnUntraced(function* (row: CommandRow, ms: number, gone: Effect.Effect<never>) {
       if (ms === 0 || isThrough(row)) return row
       const { appId, correlationId } = row
-      const read = commands.read(appId, correlationId)
-      const look = Effect.map(read, (found) => (found === null || isThrough(found) ? found : null))
       // An expiry is no event of the node: nothing wakes for it.
       const left = Math.max(0, row.expiresAt - row.issuedAt) + CLOCKS
-      const found = yield* Effect.raceFirst(waiters.logged(appId, 0, look, Math.min(ms, left)), gone)
-      return found ?? (yield* read) ?? row
+      const found = yield* Effect.raceFirst(
+        waiters.answered(appId, look({ appId, correlationId }), Math.min(ms, left)),
+        gone
+      )
+      return found ?? (yield* commands.read(appId, correlationId)) ?? row
     })
 
     /** The command is queued: whatever becomes of the waiting, the answer must not be taken for one that it is not. */
