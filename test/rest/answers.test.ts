@@ -55,11 +55,20 @@ describe("who waits for answers", () => {
     for (let i = 0; i < 30; i++) await append()
     // Told is not answered.
     await append({ commands: [{ _tag: "Told", correlationId: one }] })
+    // Whoever was woken has looked by the time that another one has come and looked.
+    const lastId = queue()
+    const last = wait(lastId)
+    await looked(1)
+    looks.length = 0
     await answer([...new Set(ids)])
+    await answers
+    const together = looks.splice(0)
+    await answer([lastId])
+    assert.strictEqual((await last).body.result, lastId)
     for (const [at, { body }] of (await answers).entries()) assert.strictEqual(body.result, ids[at])
     assert.deepStrictEqual(
-      looks.map((names) => [...names].sort()),
-      [[...new Set(ids)].sort()]
+      together.map((names) => [...names].sort()),
+      [[...new Set(ids), lastId].sort()]
     )
   })
 
