@@ -28,6 +28,8 @@ export interface CommandRow extends Omit<NewCommand, "ttlMs"> {
   /** The cascade that it belongs to. */
   readonly operation: string | null
   readonly state: CommandState
+  /** The session that was told last. */
+  readonly session: string | null
   readonly issuedAt: number
   readonly expiresAt: number
   readonly deliveredAt: number | null

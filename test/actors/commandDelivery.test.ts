@@ -3,12 +3,23 @@ import { Effect } from "effect"
 import { CommandStore, OPEN_ANSWER_BYTES, OPEN_BYTES } from "../../src/storage/CommandStore.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { layer as harnessLayer } from "./ActorHarness.ts"
-import { actions, born, controls, send } from "./commanding.ts"
+import { actions, born, controls, read, send } from "./commanding.ts"
 
 /** JSON text of so many bytes. */
 const payloadOf = (bytes: number): string => JSON.stringify("x".repeat(bytes - 2))
 
 layer(harnessLayer({}), { excludeTestServices: true })("what a session is told at a time", (it) => {
+  it.effect("and its answer is taken near the end of its time, too, as the queue has it", () =>
+    Effect.gen(function* () {
+      const { appId, harness, session } = yield* born()
+      // Near its end, as after a clock that was set: the queue is asked.
+      const { correlationId } = yield* send(appId, { ttlMs: 4000 })
+      yield* harness.hint(appId, "Commanded")
+      yield* harness.answer(session, appId, correlationId, true, "1")
+      expect(yield* read(appId, correlationId)).toMatchObject({ state: "answered", session: session.id, result: "1" })
+    })
+  )
+
   describe("large payloads", () => {
     it.effect("are told a few at a time, in their order, as fast as the peer reads; each is told once", () =>
       Effect.gen(function* () {

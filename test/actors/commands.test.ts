@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { EVIDENCE_LIMIT } from "../../src/actors/node/decideData.ts"
 import { entry, writeOf } from "../../src/actors/node/commit.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { NodeQueries } from "../../src/storage/NodeQueries.ts"
@@ -191,10 +192,29 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           yield* Effect.sleep(200)
           yield* harness.answer(session, appId, correlationId, true)
           expect(yield* read(appId, correlationId)).toMatchObject({ state: "expired", ack: null })
-          expect((yield* harness.log(appId)).at(-1)).toMatchObject({ kind: "control", correlationId })
+          expect((yield* harness.log(appId)).at(-1)).toMatchObject({
+            kind: "control",
+            correlationId,
+            data: { outcome: "late" }
+          })
         })
       )
     })
+
+    it.effect("of a cancel whose time is over do not end the node, and are kept up to a limit", () =>
+      Effect.gen(function* () {
+        const { appId, harness, session } = yield* born()
+        const { correlationId } = yield* send(appId, { action: "cancel", payload: '{"reason":"x"}', ttlMs: 150 })
+        yield* harness.hint(appId, "Commanded")
+        expect(controls(session)).toHaveLength(1)
+        yield* Effect.sleep(200)
+        for (let i = 0; i < EVIDENCE_LIMIT + 2; i++) yield* harness.answer(session, appId, correlationId, true)
+        expect(yield* harness.row(appId)).toMatchObject({ status: "connected" })
+        const late = (yield* harness.log(appId)).filter(({ data }) => data?.["outcome"] === "late")
+        expect(late).toHaveLength(EVIDENCE_LIMIT)
+        expect(session.errors()).toEqual(["!bad_frame", "!bad_frame"])
+      })
+    )
 
     describe("capabilities", () => {
       it.effect("what a node says later takes the place of what it registered with, and the log tells of it", () =>

@@ -14,6 +14,7 @@ export const commandRow = (patch: Partial<CommandRow> = {}): CommandRow => ({
   traceparent: null,
   operation: null,
   state: "queued",
+  session: null,
   issuedAt: 1_790_000_000_000,
   expiresAt: 1_790_000_300_000,
   deliveredAt: null,

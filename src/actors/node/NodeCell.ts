@@ -8,6 +8,8 @@ export interface ToldCommand {
   readonly operation: string | null
   /** Of a cancel. */
   readonly reason: string | null
+  /** Epoch milliseconds of the database's clock. */
+  readonly expiresAt: number
 }
 
 /**
@@ -24,7 +26,7 @@ export interface NodeCell {
   session: SessionPort | null
   /** Set while the session exists only to tell the child to stop (PROTOCOL §4): the correlation id of that command. */
   stopping: string | null
-  /** What this session has been told and has not answered, by correlation id; null: nothing. */
+  /** What this session has been told and has not answered, by correlation id; null: nothing. What is not here may be in the queue. */
   commands: Map<string, ToldCommand> | null
   /** Its peer does not read: it is told nothing more before it does. */
   starved: SessionPort | null

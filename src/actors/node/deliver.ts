@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import type { ControlFrame } from "../../protocol/Frames.ts"
 import { type CommandRow, OPEN_BYTES } from "../../storage/CommandStore.ts"
 import type { LogEntry } from "../../storage/LogRow.ts"
@@ -11,6 +11,7 @@ import { load } from "./load.ts"
 import type { NodeCell } from "./NodeCell.ts"
 import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { persist } from "./persist.ts"
+import { remember } from "./toldCommands.ts"
 
 const controlFrame = (command: CommandRow, row: NodeRow, session: SessionPort): ControlFrame => ({
   type: "control",
@@ -43,12 +44,6 @@ const toldEntry = (command: CommandRow, incarnation: number, text: string): LogE
   correlationId: command.correlationId,
   traceparent: command.traceparent
 })
-
-const reasonOf = ({ action, payload }: CommandRow): string | null => {
-  if (action !== "cancel") return null
-  const { reason } = (JSON.parse(payload) ?? {}) as { readonly reason?: unknown }
-  return typeof reason === "string" ? reason : null
-}
 
 /** Whether the session takes more now; when its peer reads again the actor is told. */
 const hasRoom = (env: NodeEnvironment, cell: NodeCell, session: SessionPort): boolean => {
@@ -83,6 +78,7 @@ export const deliver: (env: NodeEnvironment, cell: NodeCell) => Effect.Effect<vo
       if (row === null || cell.session !== session || cell.stopping !== null || !isAttached(row.status)) return
       // Meanwhile others on the same socket may have taken it.
       if (!hasRoom(env, cell, session)) return
+      const now = yield* Clock.currentTimeMillis
       const frames = commands.map((command) => session.seal(controlFrame(command, row, session), command.payload))
       const bytes = sizeOf(frames)
       session.setAside(bytes)
@@ -95,11 +91,7 @@ export const deliver: (env: NodeEnvironment, cell: NodeCell) => Effect.Effect<vo
         }),
         (result) => {
           if (result === "moved") return false
-          cell.commands ??= new Map()
-          for (const command of commands) {
-            const { action, correlationId, operation } = command
-            cell.commands.set(correlationId, { action, operation, reason: reasonOf(command) })
-          }
+          remember(cell, commands, now)
           for (const text of frames) session.sendSealed(text)
           return true
         }

@@ -6,7 +6,7 @@ import { FINAL_STATES } from "./finalStates.ts"
 /** Columns of a `CommandRow`. An expired one that nobody has marked yet is expired all the same. */
 const COLUMNS = `
   c.id, c.app_id as "appId", c.correlation_id as "correlationId", c.action, coalesce(c.payload, 'null') as payload,
-  c.issued_by as "issuedBy", c.idempotency_key as "idempotencyKey", c.traceparent, c.operation,
+  c.issued_by as "issuedBy", c.idempotency_key as "idempotencyKey", c.traceparent, c.operation, c.session,
   case
     when c.ack is not null then 'answered'
     when c.answered_at is not null or c.expires_at <= now() then 'expired'
@@ -96,7 +96,7 @@ from (
   cross join lateral (
     select c.*, coalesce(sum(c.bytes) over (order by c.rank rows between unbounded preceding and 1 preceding), 0) as before
     from (
-      select ${COLUMNS}, c.session, coalesce(octet_length(c.payload), 0) as bytes,
+      select ${COLUMNS}, coalesce(octet_length(c.payload), 0) as bytes,
         row_number() over (order by c.action <> 'cancel', c.id) as rank
       from public.control_queue c
       where c.app_id = any (array[r.app_id]) and c.answered_at is null and c.expires_at > now()
