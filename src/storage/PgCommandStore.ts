@@ -7,6 +7,7 @@ import {
   expireCommands,
   knownCommand,
   listCommands,
+  listOpenCommands,
   openCommands,
   readCommand,
   sendCommand,
@@ -64,7 +65,7 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
         Effect.map(database.query(readCommand, [appId, correlationId]), (rows) => as(rows)[0] ?? null),
       through: (commands) => Effect.map(database.query(throughCommands, [JSON.stringify(commands)]), as),
       list: (appId, { after, limit }, open) =>
-        Effect.map(database.query(listCommands, [appId, after, limit, open]), as),
+        Effect.map(database.query(open ? listOpenCommands : listCommands, [appId, after, limit]), as),
       open: (requests) =>
         Effect.map(database.query(openCommands, [JSON.stringify(requests)]), (rows) => {
           const bytes = rows.reduce((sum, row) => sum + (row["bytes"] as number), 0)

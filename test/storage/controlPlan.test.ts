@@ -6,6 +6,8 @@ import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
 import {
   expireCommands,
+  listCommands,
+  listOpenCommands,
   openCommands,
   readCommand,
   sendCommand,
@@ -75,6 +77,16 @@ it.for([
     expect(aimless).toEqual([])
   }
 )
+
+it.for([
+  ["told", listCommands.text, /control_queue_app on/],
+  ["still to answer", listOpenCommands.text, /control_queue_open on/]
+] as const)("what a node was %s is read in its order, as much as is shown", async ([, text, index]) => {
+  const plan = await planOf(text, "uuid, int8, int4", `${ID}, null, 10`)
+  expect(plan).toMatch(index)
+  expect(plan).toMatch(/Index Cond: \(\(app_id = \$1\) AND \(id < /)
+  expect(plan).not.toMatch(/Sort/)
+})
 
 it("probes of one node of an operation do not walk through its level", async () => {
   for (const { text } of [releaseCascade, resolveCascade, forceCascade, giveUpCascade]) {

@@ -71,14 +71,17 @@ join public.control_queue c on c.correlation_id = any (array[r."correlationId"])
 where coalesce(c.answered_at, 'infinity') < 'infinity' or c.expires_at <= now()`
 }
 
-/** $1 node, $2 id or null, $3 limit, $4 only open ones. */
-export const listCommands: Statement = {
-  name: "command.list",
-  text: `
+/** $1 node, $2 id or null, $3 limit. */
+const list = (besides: string): string => `
 select ${COLUMNS} from public.control_queue c
-where c.app_id = $1::uuid and ($2::int8 is null or c.id < $2::int8)
-  and (not $4::boolean or (c.answered_at is null and c.expires_at > now()))
+where c.app_id = $1::uuid and c.id < coalesce($2::int8, 9223372036854775807)${besides}
 order by c.app_id, c.id desc limit $3::int4`
+
+export const listCommands: Statement = { name: "command.list", text: list("") }
+
+export const listOpenCommands: Statement = {
+  name: "command.list.open",
+  text: list(" and c.answered_at is null and c.expires_at > now()")
 }
 
 /**
