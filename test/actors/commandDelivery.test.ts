@@ -1,14 +1,29 @@
+import { randomUUID } from "node:crypto"
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { CommandStore, OPEN_ANSWER_BYTES, OPEN_BYTES } from "../../src/storage/CommandStore.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
-import { layer as harnessLayer } from "./ActorHarness.ts"
+import { Harness, layer as harnessLayer } from "./ActorHarness.ts"
+import { FakeSession } from "./FakeSession.ts"
 import { actions, born, controls, read, send } from "./commanding.ts"
 
 /** JSON text of so many bytes. */
 const payloadOf = (bytes: number): string => JSON.stringify("x".repeat(bytes - 2))
 
 layer(harnessLayer({}), { excludeTestServices: true })("what a session is told at a time", (it) => {
+  it.effect("is nothing at all where its client speaks the old dialect", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const session = new FakeSession("legacy")
+      const appId = randomUUID()
+      yield* harness.register({ appId, session })
+      const { correlationId } = yield* send(appId)
+      yield* harness.hint(appId, "Commanded")
+      expect(controls(session)).toEqual([])
+      expect(yield* read(appId, correlationId)).toMatchObject({ state: "queued", deliveries: 0 })
+    })
+  )
+
   it.effect("and its answer is taken near the end of its time, too, as the queue has it", () =>
     Effect.gen(function* () {
       const { appId, harness, session } = yield* born()

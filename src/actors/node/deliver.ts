@@ -70,6 +70,8 @@ export const deliver: (env: NodeEnvironment, cell: NodeCell) => Effect.Effect<vo
   function* (env, cell) {
     while (cell.session !== null && cell.stopping === null) {
       const session = cell.session
+      // Its clients know no commands, and some take each frame that comes for the ack of what they have sent.
+      if (session.dialect === "legacy") return
       if (!hasRoom(env, cell, session)) return
       const found = yield* persist(env.openCommands(cell.id, session.id))
       const commands = found.filter(({ correlationId }) => cell.commands?.has(correlationId) !== true)
