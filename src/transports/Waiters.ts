@@ -34,8 +34,11 @@ const stopping = new Problem({
 })
 const crowded = tryLater("overloaded", "This server has all the waiting requests that it takes; ask again later")
 
-/** - `end`: the node's end. - `rows`: its log. - `answers`: its answers to commands. - `tree`: the log at and below it. */
-type Scope = "end" | "rows" | "answers" | "tree"
+/**
+ * - `end`: the node's end. - `rows`: its log. - `answers`: its answers to commands. - `tree`: the log at and below it.
+ * - `none`: it looks by itself.
+ */
+type Scope = "end" | "rows" | "answers" | "tree" | "none"
 
 interface Waiter {
   readonly appId: string
@@ -75,6 +78,8 @@ export class Waiters extends Context.Service<
       look: Effect.Effect<A | null, E>,
       ms: number
     ) => Effect.Effect<A | null, E | Problem>
+    /** One who looks by himself, as often as `body` likes: he is counted like the others, and goes when they go. */
+    readonly counted: <A, E>(appId: string, body: Effect.Effect<A, E>) => Effect.Effect<A, E | Problem>
     /** Returns when something has happened at or below the node since the log id `cursor`, at the latest after `ms`. */
     readonly stirred: (appId: string, cursor: number, ms: number) => Effect.Effect<Stir | null, StoreError | Problem>
     /** Everybody is answered now, and nobody is let in any more. */
@@ -243,7 +248,7 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
       const node = now.get(appId)
       for (const waiter of waiters) {
         if (waiter.scope === "tree") trees.push(waiter)
-        if (node === undefined) continue
+        if (node === undefined || waiter.scope === "none") continue
         if (waiter.scope === "end" ? isEnded(node.status) : node.n > waiter.n) {
           if (waiter.scope === "end") end(appId)
           else wake(waiter)
@@ -276,6 +281,8 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
     ended,
     logged: (appId, n, look, ms) => found(appId, "rows", n, look, ms),
     answered: (appId, look, ms) => found(appId, "answers", 0, look, ms),
+    counted: (appId, body) =>
+      attend(appId, "none", ({ woken }) => Effect.raceFirst(body, Effect.andThen(Deferred.await(woken), stopping))),
     stirred,
     close: Effect.sync(() => {
       closed = true

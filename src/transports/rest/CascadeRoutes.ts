@@ -9,6 +9,7 @@ import {
   type NewCascade
 } from "../../storage/CascadeStore.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
+import { Waiters } from "../Waiters.ts"
 import type { Authority, Deed } from "./Authority.ts"
 import { cascadeNodeText, cascadeText } from "./CascadeText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
@@ -92,9 +93,10 @@ const placeOf = ({ appId, depth }: CascadeNode): string => `${depth}:${appId}`
 export const cascadeRoutes = (
   newId: () => string,
   authority: Authority
-): Effect.Effect<ReadonlyArray<Route>, never, CascadeStore> =>
+): Effect.Effect<ReadonlyArray<Route>, never, CascadeStore | Waiters> =>
   Effect.gen(function* () {
     const store = yield* CascadeStore
+    const waiters = yield* Waiters
     const recent = yield* Cache.make({
       capacity: 1000,
       timeToLive: FRESH_MS,
@@ -136,8 +138,9 @@ export const cascadeRoutes = (
         traceparent: yield* valid(readTrace(members.traceparent))
       } as const
       if (isDryRun) {
-        yield* authority.mayRead(principal, appId)
-        const plan = yield* store.preview({ ...cascade, issuedBy: principal.actor })
+        const deed = deedOf(cascade, id)
+        const issuedBy = yield* authority.authorize(principal, { ...deed, action: `${deed.action} (dry run)` })
+        const plan = yield* store.preview({ ...cascade, issuedBy })
         return plan === null ? yield* noSuchNode(appId) : json(cascadeText(plan))
       }
       const issuedBy = yield* authority.authorize(principal, deedOf(cascade, id))
@@ -171,7 +174,8 @@ export const cascadeRoutes = (
           yield* Effect.sleep(FRESH_MS)
         }
       })
-      const found = yield* Effect.raceFirst(Effect.timeoutOption(through, ms), request.gone)
+      const waiting = waiters.counted(row.appId, Effect.timeoutOption(through, ms))
+      const found = yield* Effect.raceFirst(waiting, request.gone)
       return json(cascadeText((found._tag === "Some" ? found.value : null) ?? (yield* existing(id))))
     })
 
@@ -189,7 +193,8 @@ export const cascadeRoutes = (
 
     const retry = Effect.fnUntraced(function* (request: RestRequest) {
       const id = yield* valid(readUuid(request.params.id ?? "", "The id in the path"))
-      yield* authority.authorize(request.principal, deedOf(yield* existing(id), id))
+      const row = yield* existing(id)
+      yield* authority.authorize(request.principal, { ...deedOf(row, id), issuedBy: row.issuedBy })
       yield* store.retry(id)
       return json(cascadeText(yield* existing(id)))
     })
