@@ -48,6 +48,8 @@ export type Sent =
   /** Its key was used before. */
   | { readonly _tag: "Known"; readonly row: CommandRow }
   | { readonly _tag: "Ended"; readonly status: NodeState }
+  /** `MOST_COMMANDS` wait for it. */
+  | { readonly _tag: "Full" }
   | { readonly _tag: "Unknown" }
 
 export interface CommandName {
@@ -61,6 +63,9 @@ export interface OpenRequest {
   /** What it has been told already is left out. */
   readonly session: string
 }
+
+/** The most commands without an answer that may wait for a node, when another one is sent; those of operations besides. */
+export const MOST_COMMANDS = 1000
 
 /** The most unanswered commands that one session holds. */
 export const OPEN_COMMANDS = 64
@@ -96,9 +101,22 @@ export class CommandStore extends Context.Service<
      * more than `OPEN_BYTES` and one command at a time.
      */
     readonly open: (requests: ReadonlyArray<OpenRequest>) => Effect.Effect<Open, StoreError>
-    /** Nodes whose session this boot holds, and has not been told all that it should have. */
-    readonly untold: (boot: string, limit: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
-    /** Ends at most `limit` commands whose time is over, or whose node has ended a while ago. Returns how many. */
+    /** Nodes behind `after` whose session this boot holds, and has not been told all that it should have. */
+    readonly untold: (
+      boot: string,
+      after: string | null,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    /** Ends at most `limit` commands whose time is over. Returns how many. */
     readonly expire: (limit: number) => Effect.Effect<number, StoreError>
+    /** Ends the commands of nodes that have ended a while ago, by at most `limit` ends behind the log id `after`. */
+    readonly expireEnded: (
+      after: number,
+      limit: number
+    ) => Effect.Effect<{ readonly upTo: number; readonly more: boolean }, StoreError>
+    /** The log id of an end behind which no end has been a while ago yet. */
+    readonly lastEnd: Effect.Effect<number, StoreError>
+    /** Ends at most `limit` commands of nodes that have ended a while ago, whenever that was. Returns how many. */
+    readonly expireLeft: (limit: number) => Effect.Effect<number, StoreError>
   }
 >()("trails/storage/CommandStore") {}

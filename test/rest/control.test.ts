@@ -68,6 +68,13 @@ describe("POST apps/{id}/control", () => {
     refused(await rest.post(PATH, { action: "a" }), 409, "terminal", "done")
   })
 
+  it("too much waits for the node → 503, nothing was queued", async () => {
+    rest.backstage.sent = () => ({ _tag: "Full" })
+    const answer = await rest.post(PATH, { action: "a" })
+    refused(answer, 503, "overloaded", "nothing was queued")
+    assert.property(answer.headers, "retry-after")
+  })
+
   it("a command that is queued is never answered by 'send it again', also when nobody may wait any more", async () => {
     const stopping = await RestFixture.start()
     stopping.backstage.sent = () => queued({ issuedAt: Date.now(), expiresAt: Date.now() + 60_000 })

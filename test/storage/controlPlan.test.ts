@@ -6,6 +6,8 @@ import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
 import {
   expireCommands,
+  expireEnded,
+  expireLeft,
   listCommands,
   listOpenCommands,
   openCommands,
@@ -63,6 +65,7 @@ it.for([
     "uuid, text, jsonb, text, int4, int4, uuid, uuid, text, text, text, text, text, boolean",
     `${ID}, 'tree', null, 'cancel', 1, null, null, ${ID}, 'null', 'r', 'i', null, null, true`
   ],
+  ["expiring what ended nodes were told", expireEnded.text, "int8, int4", "0, 10"],
   ["ends with consequences", exitsAfter.text, "int8, int4", "0, 10"]
 ] as const)(
   "%s probes a key for each row, also by a plan that was made when there was nothing",
@@ -97,10 +100,16 @@ it("probes of one node of an operation do not walk through its level", async () 
 })
 
 it.for([
-  ["untold", untoldNodes.text, "uuid, int4", `${ID}, 10`],
-  ["expired", expireCommands.text, "int4", "10"]
+  ["untold", untoldNodes.text, "uuid, uuid, int4", `${ID}, null, 10`],
+  ["expired", expireCommands.text, "int4", "10"],
+  ["ended", expireLeft.text, "int4", "10"]
 ] as const)("looking for %s commands goes through those without an answer alone", async ([, text, types, args]) => {
   const plan = await planOf(text, types, args)
   expect(plan).toMatch(/control_queue_(open|expiry) on control_queue/)
   expect(plan).not.toMatch(/Seq Scan/)
+  // Once, and from there each row by its key.
+  const aimless = plan
+    .split("\n")
+    .filter((line, at, lines) => /Index .*Scan/.test(line) && !/Index Cond/.test(lines[at + 1] ?? ""))
+  expect(aimless.length).toBeLessThanOrEqual(1)
 })

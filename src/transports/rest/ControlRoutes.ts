@@ -1,7 +1,6 @@
 import { Effect } from "effect"
 import { ActorSystem } from "../../actors/ActorSystem.ts"
-import { isFinal } from "../../protocol/Final.ts"
-import { type CommandRow, CommandStore } from "../../storage/CommandStore.ts"
+import { type CommandRow, CommandStore, MOST_COMMANDS } from "../../storage/CommandStore.ts"
 import { Waiters } from "../Waiters.ts"
 import type { Authority } from "./Authority.ts"
 import { commandLooks } from "./CommandLooks.ts"
@@ -84,9 +83,12 @@ export const controlRoutes = (
         case "Unknown":
           return yield* noSuchNode(appId)
         case "Ended":
-          return yield* isFinal(sent.status)
-            ? new Problem({ status: 409, code: "terminal", detail: `The node has ended as ${sent.status}` })
-            : tryLater("unavailable", "The command could not be queued; try again")
+          return yield* new Problem({ status: 409, code: "terminal", detail: `The node has ended as ${sent.status}` })
+        case "Full":
+          return yield* tryLater(
+            "overloaded",
+            `${MOST_COMMANDS} commands wait for this node already; nothing was queued: GET /api/v1/apps/${appId}/commands?state=open`
+          )
         case "Known":
           if (!same(sent.row, action, payload)) {
             return yield* new Problem({
