@@ -20,7 +20,19 @@ layer(harnessLayer({}), { excludeTestServices: true })("what a session is told a
       const { correlationId } = yield* send(appId)
       yield* harness.hint(appId, "Commanded")
       expect(controls(session)).toEqual([])
-      expect(yield* read(appId, correlationId)).toMatchObject({ state: "queued", deliveries: 0 })
+      expect(yield* read(appId, correlationId)).toMatchObject({
+        state: "answered",
+        deliveries: 0,
+        ack: false,
+        error: "unknown_action"
+      })
+      expect((yield* harness.log(appId)).at(-1)).toMatchObject({
+        kind: "control",
+        correlationId,
+        data: { outcome: "refused", error: "unknown_action" }
+      })
+      yield* harness.hint(appId, "Commanded")
+      expect((yield* harness.kinds(appId)).filter((kind) => kind === "control")).toHaveLength(1)
     })
   )
 

@@ -45,6 +45,27 @@ const toldEntry = (command: CommandRow, incarnation: number, text: string): LogE
   traceparent: command.traceparent
 })
 
+const UNTAKEN = { ack: false, error: "unknown_action" } as const
+
+/**
+ * Clients of the old dialect know no commands, and some take each frame that comes for the ack of what they have sent: they
+ * are told nothing, and who waits for the answer has it at once.
+ */
+const untakenEntry = (
+  { action, correlationId, issuedBy, operation, traceparent }: CommandRow,
+  incarnation: number
+) => ({
+  ...entry("control", incarnation, {
+    action,
+    by: issuedBy,
+    outcome: "refused",
+    error: UNTAKEN.error,
+    ...(operation === null ? {} : { operation })
+  }),
+  correlationId,
+  traceparent
+})
+
 /** Whether the session takes more now; when its peer reads again the actor is told. */
 const hasRoom = (env: NodeEnvironment, cell: NodeCell, session: SessionPort): boolean => {
   if (session.room === "none" && cell.starved !== session) {
@@ -70,14 +91,21 @@ export const deliver: (env: NodeEnvironment, cell: NodeCell) => Effect.Effect<vo
   function* (env, cell) {
     while (cell.session !== null && cell.stopping === null) {
       const session = cell.session
-      // Its clients know no commands, and some take each frame that comes for the ack of what they have sent.
-      if (session.dialect === "legacy") return
       if (!hasRoom(env, cell, session)) return
       const found = yield* persist(env.openCommands(cell.id, session.id))
       const commands = found.filter(({ correlationId }) => cell.commands?.has(correlationId) !== true)
       if (commands.length === 0) return
       const row = yield* load(env, cell)
       if (row === null || cell.session !== session || cell.stopping !== null || !isAttached(row.status)) return
+      if (session.dialect === "legacy") {
+        yield* commitOwn(env, cell, row, {
+          hot: {},
+          deadlineIn: "keep",
+          rows: commands.map((command) => untakenEntry(command, row.incarnation)),
+          commands: commands.map(({ correlationId }) => ({ _tag: "Answered", correlationId, answer: UNTAKEN }))
+        })
+        continue
+      }
       // Meanwhile others on the same socket may have taken it.
       if (!hasRoom(env, cell, session)) return
       const now = yield* Clock.currentTimeMillis
