@@ -92,8 +92,8 @@ export interface CascadePlace {
 export const OPEN_CASCADES = 100
 
 export type Begun =
-  /** `isNew` false: there is this one already. */
-  | { readonly _tag: "Begun"; readonly id: string; readonly isNew: boolean }
+  /** `isNew` false: there is this one already. `plan`: as it was begun just now; null: by an earlier attempt. */
+  | { readonly _tag: "Begun"; readonly id: string; readonly isNew: boolean; readonly plan: CascadeRow | null }
   /** The key was used for another one. */
   | { readonly _tag: "Conflict" }
   /** This issuer has `OPEN_CASCADES` under way about the node: nothing was begun. */

@@ -32,8 +32,6 @@ import { openCascades, runningCascades } from "./sql/cascade/running.ts"
 
 const as = <A>(rows: ReadonlyArray<Row>): ReadonlyArray<A> => rows as ReadonlyArray<unknown> as ReadonlyArray<A>
 
-const idOf = (rows: ReadonlyArray<Row>): string | null => (rows[0]?.["id"] as string | undefined) ?? null
-
 /** One that asks for nothing is none: who has no tags at all would not hold it. */
 const filterOf = ({ filter }: NewCascade): string | null =>
   filter === null || Object.keys(filter).length === 0 ? null : pgJson(filter)
@@ -55,13 +53,14 @@ const NONE = Object.fromEntries(CASCADE_OUTCOMES.map((outcome) => [outcome, 0]))
   "pending" | "asked"
 >
 
-const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
+/** The plan of an operation, with `id` null of one that was not begun. `withdrawn`: how many ended with it. */
+const rowOf = (cascade: NewCascade, id: string | null, row: Row, withdrawn = 0): CascadeRow => {
   const { idempotencyKey: _key, payload: _payload, traceparent: _traceparent, ...common } = cascade
   const [total, ended] = [row["total"] as number, row["ended"] as number]
   return {
     ...common,
     filter: filterOf(cascade) === null ? null : cascade.filter,
-    id: null,
+    id,
     appName: row["appName"] as string,
     graceMs: row["graceMs"] as number,
     createdAt: row["now"] as number,
@@ -69,7 +68,7 @@ const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
     levels: row["levels"] as number,
     level: row["level"] as number | null,
     total,
-    counts: { ...NONE, pending: total - ended, asked: 0, already_terminal: ended }
+    counts: { ...NONE, pending: total - ended - withdrawn, asked: 0, acked: withdrawn, already_terminal: ended }
   }
 }
 
@@ -115,23 +114,22 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
           Effect.fnUntraced(function* (transaction) {
             if (yield* isFull(transaction, cascade)) return "full" as const
             if (isSeal) yield* transaction.query(lockCascade, [appId])
-            const begun = idOf(
-              yield* transaction.query(beginCascade, [
-                ...planOf(cascade),
-                id,
-                payload,
-                pgText(reason),
-                pgText(issuedBy),
-                pgOptionalText(idempotencyKey),
-                pgOptionalText(traceparent),
-                isSeal
-              ])
-            )
-            if (begun !== null && cascade.action === "cancel") yield* transaction.commitWith(withdrawScheduled, [begun])
-            return begun
+            const [begun] = yield* transaction.query(beginCascade, [
+              ...planOf(cascade),
+              id,
+              payload,
+              pgText(reason),
+              pgText(issuedBy),
+              pgOptionalText(idempotencyKey),
+              pgOptionalText(traceparent),
+              isSeal
+            ])
+            if (begun === undefined) return null
+            const withdrawn = cascade.action === "cancel" ? yield* transaction.commitWith(withdrawScheduled, [id]) : []
+            return rowOf(cascade, id, begun, withdrawn.length)
           })
         )
-        if (made !== null && made !== "full") return { _tag: "Begun", id: made, isNew: true }
+        if (made !== null && made !== "full") return { _tag: "Begun", id, isNew: true, plan: made }
         const [known] = as<{ readonly id: string; readonly isSame: boolean }>(
           yield* database.query(knownCascade, [
             appId,
@@ -148,12 +146,14 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
           ])
         )
         if (known !== undefined)
-          return known.isSame ? { _tag: "Begun", id: known.id, isNew: known.id === id } : { _tag: "Conflict" }
+          return known.isSame
+            ? { _tag: "Begun", id: known.id, isNew: known.id === id, plan: null }
+            : { _tag: "Conflict" }
         return made === "full" ? { _tag: "Full" } : null
       }),
       preview: (cascade) =>
         Effect.map(database.query(previewCascade, planOf(cascade)), ([row]) =>
-          row === undefined ? null : previewOf(cascade, row)
+          row === undefined ? null : rowOf(cascade, null, row)
         ),
       read: (id) => Effect.map(database.query(readCascade, [id]), (rows) => as<CascadeRow>(rows)[0] ?? null),
       list: (appId, after, limit) =>

@@ -3,7 +3,6 @@ import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
-import { cancelOf } from "../storage/rows.ts"
 import { childInfo, Harness, layer as harnessLayer } from "./ActorHarness.ts"
 import type { FakeSession } from "./FakeSession.ts"
 
@@ -19,7 +18,7 @@ const born = Effect.fnUntraced(function* (parentId: string | null = null) {
   return { appId, session } satisfies Member
 })
 
-const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCascade> = {}) {
+const beginning = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCascade> = {}) {
   const begun = yield* (yield* CascadeStore).begin({
     id: randomUUID(),
     appId,
@@ -36,8 +35,10 @@ const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCasc
     traceparent: null,
     ...patch
   })
-  return begun?._tag === "Begun" ? begun.id : yield* Effect.die(new Error(`not begun at ${appId}`))
+  return begun?._tag === "Begun" ? begun : yield* Effect.die(new Error(`not begun at ${appId}`))
 })
+
+const begin = (appId: string, patch: Partial<NewCascade> = {}) => Effect.map(beginning(appId, patch), ({ id }) => id)
 
 /** One round, and its hints. */
 const advance = Effect.fnUntraced(function* (id: string) {
@@ -246,6 +247,21 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
         })
       )
 
+      it.effect("is the answer to its beginning", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const ended = yield* born(root.appId)
+          yield* harness.say(ended.session, ended.appId, 1, "Result")
+          yield* harness.declare(childInfo(randomUUID(), root.appId, null, { secLevel: "open" }), null)
+          const { id, isNew, plan } = yield* beginning(root.appId)
+          expect(isNew).toBe(true)
+          expect(plan).toMatchObject({ total: 3, counts: { pending: 1, acked: 1, already_terminal: 1 } })
+          const { level: _, ...row } = yield* read(id)
+          expect(plan).toMatchObject(row)
+        })
+      )
+
       it.effect("seals: nothing is born below, declared or not", () =>
         Effect.gen(function* () {
           const harness = yield* Harness
@@ -327,32 +343,6 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           expect(yield* begin(root.appId, { id })).toBe(id)
           expect(yield* begin(root.appId, { idempotencyKey: "k" })).toBe(id)
           expect(yield* begin(root.appId)).not.toBe(id)
-        })
-      )
-
-      it.effect("the same key for something else is a conflict", () =>
-        Effect.gen(function* () {
-          const { appId } = yield* born()
-          const store = yield* CascadeStore
-          const asked = {
-            ...cancelOf(randomUUID(), appId),
-            action: "reload",
-            filter: { a: 1, b: 2 },
-            idempotencyKey: "k"
-          }
-          yield* store.begin(asked)
-          const again = (patch: Partial<NewCascade>) => store.begin({ ...asked, id: randomUUID(), ...patch })
-          expect(yield* again({ filter: { b: 2, a: 1 } })).toEqual({ _tag: "Begun", id: asked.id, isNew: false })
-          const others: ReadonlyArray<Partial<NewCascade>> = [
-            { action: "cancel" },
-            { payload: "1" },
-            { scope: "node" },
-            { filter: null },
-            { reason: "another" },
-            { deadlineMs: 1000 },
-            { graceMs: 1 }
-          ]
-          for (const patch of others) expect(yield* again(patch)).toEqual({ _tag: "Conflict" })
         })
       )
     })

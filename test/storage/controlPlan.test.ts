@@ -11,7 +11,18 @@ import {
 import { exitsAfter } from "../../src/storage/sql/cascade/exits.ts"
 import { beginCascade, withdrawScheduled } from "../../src/storage/sql/cascade/plan.ts"
 import { openCascades, runningCascades } from "../../src/storage/sql/cascade/running.ts"
-import { expireCommands, openCommands, readCommand, sendCommand, untoldNodes } from "../../src/storage/sql/commands.ts"
+import {
+  expireCommands,
+  expireEnded,
+  expireLeft,
+  listCommands,
+  listOpenCommands,
+  openCommands,
+  readCommand,
+  sendCommand,
+  throughCommands,
+  untoldNodes
+} from "../../src/storage/sql/commands.ts"
 import { keyHolder, nearestHolder } from "../../src/storage/sql/keyHolder.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { openStorage, postgres } from "./openStorage.ts"
@@ -52,6 +63,7 @@ it.for([
     `${ID}, ${ID}, 'a', 'null', 'b', null, null, 1`
   ],
   ["one command", readCommand.text, "uuid, uuid", `${ID}, ${ID}`],
+  ["which commands are through", throughCommands.text, "jsonb", "'[]'"],
   ["withdrawing", withdrawScheduled.text, "uuid", ID],
   ["whose key it is", keyHolder.text, "text", "'k'"],
   ["who is above", nearestHolder.text, "text, uuid", `'k', ${ID}`],
@@ -63,6 +75,7 @@ it.for([
   ],
   ["which operations have work", runningCascades.text, "uuid, int4", `${ID}, 10`],
   ["how many operations are open", openCascades.text, "uuid, text, int4", `${ID}, 'i', 10`],
+  ["expiring what ended nodes were told", expireEnded.text, "int8, int4", "0, 10"],
   ["ends with consequences", exitsAfter.text, "int8, int4", "0, 10"]
 ] as const)(
   "%s probes a key for each row, also by a plan that was made when there was nothing",
@@ -77,6 +90,16 @@ it.for([
     expect(aimless).toEqual([])
   }
 )
+
+it.for([
+  ["told", listCommands.text, /control_queue_app on/],
+  ["still to answer", listOpenCommands.text, /control_queue_open on/]
+] as const)("what a node was %s is read in its order, as much as is shown", async ([, text, index]) => {
+  const plan = await planOf(text, "uuid, int8, int4", `${ID}, null, 10`)
+  expect(plan).toMatch(index)
+  expect(plan).toMatch(/Index Cond: \(\(app_id = \$1\) AND \(id < /)
+  expect(plan).not.toMatch(/Sort/)
+})
 
 it("probes of one node of an operation do not walk through its level", async () => {
   for (const { text } of [releaseCascade, resolveCascade, forceCascade, giveUpCascade]) {
@@ -93,10 +116,16 @@ it("forcing some goes through no level", async () => {
 })
 
 it.for([
-  ["untold", untoldNodes.text, "uuid, int4", `${ID}, 10`],
-  ["expired", expireCommands.text, "int4", "10"]
+  ["untold", untoldNodes.text, "uuid, uuid, int4", `${ID}, null, 10`],
+  ["expired", expireCommands.text, "int4", "10"],
+  ["ended", expireLeft.text, "int4", "10"]
 ] as const)("looking for %s commands goes through those without an answer alone", async ([, text, types, args]) => {
   const plan = await planOf(text, types, args)
   expect(plan).toMatch(/control_queue_(open|expiry) on control_queue/)
   expect(plan).not.toMatch(/Seq Scan/)
+  // Once, and from there each row by its key.
+  const aimless = plan
+    .split("\n")
+    .filter((line, at, lines) => /Index .*Scan/.test(line) && !/Index Cond/.test(lines[at + 1] ?? ""))
+  expect(aimless.length).toBeLessThanOrEqual(1)
 })
