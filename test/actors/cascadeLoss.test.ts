@@ -102,7 +102,7 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 60_000 }), { excludeTe
         expect(yield* advance(id)).toMatchObject({ isFinished: false })
         const back = yield* harness.reRegister({ appId })
         expect(controls(back.session)).toMatchObject([{ action: "reload" }])
-        yield* later(id, appId, 600_000)
+        yield* later(id, appId, 30_000)
         yield* advance(id)
         expect((yield* outcomeOf(id))?.outcome).toBe("unreachable")
         const command = yield* (yield* CommandStore).read(appId, (yield* outcomeOf(id))!.correlationId!)
