@@ -119,7 +119,8 @@ layer(storage, { excludeTestServices: true })("the runner", (it) => {
         expect((yield* begin(appId, { action: "nap", idempotencyKey: "first" })).begun).toEqual({
           _tag: "Begun",
           id: first.id,
-          isNew: false
+          isNew: false,
+          plan: null
         })
         for (const patch of [{ issuedBy: "another" }, { origin: randomUUID(), scope: "siblings" }] as const)
           expect((yield* begin(appId, { action: "nap", ...patch })).begun).toMatchObject({ isNew: true })
