@@ -1,10 +1,25 @@
 import { Context, type Redacted } from "effect"
 import type { Level } from "./protocol/Frames.ts"
 
+/** How trailsd proves who it is to a nats-server: a user with a password, or a token. */
+export type NatsLogin = { readonly user: string; readonly password: string } | { readonly token: string }
+
+/** The nats-servers of a deployment, any of which will do. */
+export interface NatsSettings {
+  readonly servers: ReadonlyArray<{ readonly host: string; readonly port: number }>
+  /** Nothing is sent to a server without TLS. */
+  readonly tls: boolean
+  readonly login: Redacted.Redacted<NatsLogin> | null
+  /** A file with a JWT and its nkey seed; read at every connect. */
+  readonly credsFile: string | null
+  /** Servers older than DESIGN §10 allows are used as well. */
+  readonly anyVersion: boolean
+}
+
 /** Every setting of trailsd, decoded (PROTOCOL §13). Durations are milliseconds, sizes bytes. */
 export interface SettingsShape {
   readonly databaseUrl: Redacted.Redacted<string> | null
-  readonly natsUrl: Redacted.Redacted<string> | null
+  readonly nats: NatsSettings | null
   readonly listen: { readonly host: string; readonly port: number }
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
   readonly instance: string

@@ -44,7 +44,7 @@ export const loadSettings = Effect.fn("Settings.load")(function* (env: Environme
   const values = raw as unknown as RawSettings
   problems.push(...combinationProblems(values))
   if (problems.length > 0) return yield* new SettingsError({ problems })
-  return { settings: withDefaults(values), warnings: unknownVariables(env) }
+  return { settings: withDefaults(values), warnings: [...unknownVariables(env), ...lonely(values)] }
 })
 
 /** Settings that contradict each other. Of two readings of an operator's wish neither is guessed. */
@@ -58,6 +58,12 @@ const combinationProblems = (raw: RawSettings): ReadonlyArray<string> => {
   }
   if (raw.serverKey !== null && raw.serverKeyFile !== null) {
     problems.push("TRAILS_SERVER_KEY: TRAILS_SERVER_KEY_FILE is set too; unset one of them")
+  }
+  if (raw.natsCredsFile !== null && raw.natsUrl === null) {
+    problems.push("NATS_CREDS_FILE: needs NATS_URL, the servers that it is for")
+  }
+  if (raw.natsCredsFile !== null && raw.natsUrl !== null && raw.natsUrl.login !== null) {
+    problems.push("NATS_CREDS_FILE: NATS_URL names a user too; leave one of them out")
   }
   const { host } = raw.listen ?? defaultListen
   const level = raw.minLevel ?? defaultLevel(host)
@@ -82,7 +88,16 @@ const withDefaults = (raw: RawSettings): SettingsShape => {
   const redact = (value: string | null) => (value === null ? null : Redacted.make(value))
   return {
     databaseUrl: redact(raw.databaseUrl),
-    natsUrl: redact(raw.natsUrl),
+    nats:
+      raw.natsUrl === null
+        ? null
+        : {
+            servers: raw.natsUrl.servers,
+            tls: raw.natsUrl.tls,
+            login: raw.natsUrl.login === null ? null : Redacted.make(raw.natsUrl.login),
+            credsFile: raw.natsCredsFile,
+            anyVersion: raw.natsAnyVersion ?? false
+          },
     listen,
     tls:
       raw.tlsCertFile === null || raw.tlsKeyFile === null
@@ -106,6 +121,15 @@ const withDefaults = (raw: RawSettings): SettingsShape => {
     loopback: isLoopbackHost(listen.host)
   }
 }
+
+/** Allowed for a single server whose tree events are to go out. */
+const lonely = (raw: RawSettings): ReadonlyArray<string> =>
+  raw.natsUrl === null || raw.databaseUrl !== null
+    ? []
+    : [
+        "NATS_URL is set without DATABASE_URL: the tree is stored in this server alone, so that replicas do not share it; " +
+          "set DATABASE_URL to run more than one"
+      ]
 
 const unknownVariables = (env: Environment): ReadonlyArray<string> => {
   const known = [...Object.values(settingsTable).map((row) => row.env), ...foreign]

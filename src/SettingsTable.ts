@@ -1,6 +1,7 @@
 import type { SettingsShape } from "./Settings.ts"
 import {
   parseAdmission,
+  parseBoolean,
   parseDuration,
   parseHttpUrl,
   parseInstance,
@@ -159,9 +160,23 @@ export const settingsTable = {
     "NATS_URL",
     "(single replica)",
     "",
-    "Not in this version: trailsd refuses to start with it.",
+    "nats-servers that the replicas share, separated by commas: nats://user:password@host:4222; tls:// asks for TLS.",
     parseNatsUrl,
     true
+  ),
+  natsCredsFile: field(
+    "NATS_CREDS_FILE",
+    "(none)",
+    "",
+    "Credentials file (JWT and nkey seed) for NATS, instead of a user in NATS_URL.",
+    parsePath
+  ),
+  natsAnyVersion: field(
+    "NATS_ANY_VERSION",
+    "false",
+    "",
+    "true: also use nats-servers older than 2.11.16, 2.12.7 or 2.14, for tests.",
+    parseBoolean
   )
 } as const
 
@@ -171,4 +186,4 @@ export type RawSettings = {
 }
 
 /** Keeps the table and the decoded shape in step: every key of `SettingsShape` but the derived ones has a row. */
-export type UntabledSetting = Exclude<keyof SettingsShape, keyof typeof settingsTable | "tls" | "loopback">
+export type UntabledSetting = Exclude<keyof SettingsShape, keyof typeof settingsTable | "tls" | "nats" | "loopback">

@@ -1,6 +1,7 @@
 import { isIP } from "node:net"
 import { durationMs, showDuration } from "./protocol/Duration.ts"
 import type { Level } from "./protocol/Frames.ts"
+import type { NatsLogin } from "./Settings.ts"
 
 /** A decoded value, or what is wrong with the text: a phrase that follows the variable's name and `: `. */
 export type Parsed<A> = { readonly ok: true; readonly value: A } | { readonly ok: false; readonly problem: string }
@@ -18,6 +19,10 @@ const oneOf =
   }
 
 export const parseLogLevel = oneOf("debug", "info", "warn", "error")
+export const parseBoolean = (text: string): Parsed<boolean> => {
+  const parsed = oneOf("true", "false")(text)
+  return parsed.ok ? good(parsed.value === "true") : parsed
+}
 export const parseAdmission = oneOf("open", "declared", "ticket")
 
 export const parseLevel = (text: string): Parsed<Level> =>
@@ -88,8 +93,52 @@ export const parsePostgresUrl = (text: string): Parsed<string> => {
     : bad("names no database; end it in one, e.g. postgres://user@host:5432/trails")
 }
 
-export const parseNatsUrl = (_text: string): Parsed<string> =>
-  bad("this version runs as a single replica without NATS; unset it")
+export interface NatsUrl {
+  readonly servers: ReadonlyArray<{ readonly host: string; readonly port: number }>
+  readonly tls: boolean
+  readonly login: NatsLogin | null
+}
+
+const NATS_EXAMPLE = "nats://user:password@host:4222"
+const NATS_PORT = 4222
+const NATS_HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
+
+/** A user without a password is a token, as in every NATS client. */
+const natsLogin = (server: URL): NatsLogin | null =>
+  server.username === ""
+    ? null
+    : server.password === ""
+      ? { token: decodeURIComponent(server.username) }
+      : { user: decodeURIComponent(server.username), password: decodeURIComponent(server.password) }
+
+/**
+ * Servers separated by commas. One `tls://` among them asks for TLS on all, and a login in one is used for all. The value
+ * is never repeated in a problem: it may hold a password.
+ */
+export const parseNatsUrl = (text: string): Parsed<NatsUrl> => {
+  const parsed = text.split(",").map((part) => url(part.trim(), ["nats:", "tls:"], NATS_EXAMPLE))
+  const servers: Array<URL> = []
+  for (const server of parsed) {
+    if (typeof server === "string") return bad(server)
+    if (!NATS_HOST.test(server.hostname)) return bad(`names no host; write something like ${NATS_EXAMPLE}`)
+    if (!/^\/?$/.test(server.pathname) || server.search !== "" || server.hash !== "")
+      return bad(`must end after the host and port, e.g. ${NATS_EXAMPLE}`)
+    if (server.username === "" && server.password !== "") return bad(`has a password without a user`)
+    if (/%(?![0-9A-Fa-f]{2})/.test(server.username + server.password))
+      return bad("has a % in its user or password that encodes nothing; write %25 for %")
+    servers.push(server)
+  }
+  const logins = new Set(servers.map((server) => JSON.stringify(natsLogin(server))).filter((login) => login !== "null"))
+  if (logins.size > 1) return bad("names different users; one login is used for all servers")
+  return good({
+    servers: servers.map(({ hostname, port }) => ({
+      host: hostname.replace(/^\[|\]$/g, ""),
+      port: port === "" ? NATS_PORT : Number(port)
+    })),
+    tls: servers.some(({ protocol }) => protocol === "tls:"),
+    login: servers.map(natsLogin).find((login) => login !== null) ?? null
+  })
+}
 
 /** Origin only, e.g. `https://trails.example.org`. */
 export const parseHttpUrl = (text: string): Parsed<string> => {

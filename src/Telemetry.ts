@@ -16,6 +16,8 @@ const GAUGES = {
   actors_rebuilt: "Node actors rebuilt from their row after a defect, since the start",
   child_up: "1 while the supervised child runs",
   duty_held: "1 while this replica holds the duty",
+  nats_connected: "1 while this replica is connected to NATS",
+  nats_unconfirmed_bytes: "Bytes given to the connection to NATS that the server has not taken yet",
   database_up: "1 while the database answers",
   lease_held: "1 while this replica holds its lease",
   loop_delay_seconds: "Event loop delay by quantile, since the last scrape; max is the longest block",
@@ -69,6 +71,10 @@ export interface TelemetryShape {
   readonly badSignatures: Counter
   readonly eventsSent: Counter
   readonly auditDenies: Counter
+  readonly natsPublished: Counter
+  readonly natsReceived: Counter
+  /** By reason: `away` (no connection), `slow` (the server takes no more), `unfit` (too large). */
+  readonly natsDropped: CounterFamily
   /** Writes per committed batch. */
   readonly appendBatch: Histogram
   /** Seconds from the start of an append to its commit. */
@@ -158,6 +164,13 @@ export class Telemetry extends Context.Service<Telemetry, TelemetryShape>()("tra
         framesRefused,
         badSignatures: counter("bad_signatures_total", "Frames whose signature did not verify"),
         eventsSent: counter("events_sent_total", "Tree events sent to subscribers"),
+        natsPublished: counter("nats_published_total", "Messages given to the connection to NATS"),
+        natsReceived: counter("nats_received_total", "Messages received from NATS"),
+        natsDropped: family(
+          "nats_dropped_total",
+          "reason",
+          "Messages for NATS that could not be sent and were dropped"
+        ),
         auditDenies: counter("audit_denies_total", "Requests denied and audited"),
         appendBatch: histogram("append_batch_size", "Writes per committed batch", [1, 2, 5, 10, 20, 50, 100, 200, 500]),
         appendSeconds: histogram(

@@ -39,7 +39,7 @@ export { childInfo, keypair, SERVER } from "./certificates.ts"
 
 export const settings = (patch: Partial<SettingsShape> = {}): SettingsShape => ({
   databaseUrl: null,
-  natsUrl: null,
+  nats: null,
   listen: { host: "127.0.0.1", port: 0 },
   tls: null,
   instance: "test",

@@ -18,7 +18,7 @@ describe("defaults", () => {
       const settings = yield* settingsOf({})
       assert.deepStrictEqual(settings, {
         databaseUrl: null,
-        natsUrl: null,
+        nats: null,
         listen: { host: "127.0.0.1", port: 8443 },
         tls: null,
         instance: hostname(),
@@ -155,7 +155,16 @@ describe("refused at boot, with the remedy", () => {
     ["DATABASE_URL", "mysql://u:geheim@h/db", "must begin with postgres://"],
     ["DATABASE_URL", "geheim", "write something like postgres://"],
     ["DATABASE_URL", "postgres://u:geheim@h:5432", "names no database"],
-    ["NATS_URL", "nats://u:geheim@h:4222", "unset it"],
+    ["NATS_URL", "http://u:geheim@h:4222", "must begin with nats:// or tls://"],
+    ["NATS_URL", "geheim", "write something like nats://"],
+    ["NATS_URL", "nats://u:geheim@h:4222,", "write something like nats://"],
+    ["NATS_URL", "nats://u:geheim@h:4222/x", "must end after the host and port"],
+    ["NATS_URL", "nats://:geheim@h", "a password without a user"],
+    ["NATS_URL", "nats://u:geheim%@h", "write %25"],
+    ["NATS_URL", "nats://u:geheim@h, nats://v:geheim@i", "names different users"],
+    ["NATS_URL", "nats:///x", "names no host"],
+    ["NATS_CREDS_FILE", "trailsd.creds", "needs NATS_URL"],
+    ["NATS_ANY_VERSION", "1", "must be true or false"],
     ["TRAILS_MIN_LEVEL", "closed", "must be open or signed"],
     ["TRAILS_MIN_LEVEL", "encrypted", 'use "signed"'],
     ["TRAILS_ADMISSION", "all", "must be open, declared or ticket"],
@@ -223,10 +232,59 @@ describe("refused at boot, with the remedy", () => {
   )
 })
 
+describe("NATS", () => {
+  const natsOf = (env: Environment) => Effect.map(settingsOf(env), ({ nats }) => nats)
+
+  it.effect("servers, ports, TLS and the login of the URL", () =>
+    Effect.gen(function* () {
+      const nats = yield* natsOf({ NATS_URL: "nats://a%40b:p%2Cq@one, tls://two.example:4333,nats://[::1]:1" })
+      assert.deepStrictEqual(nats?.servers, [
+        { host: "one", port: 4222 },
+        { host: "two.example", port: 4333 },
+        { host: "::1", port: 1 }
+      ])
+      assert.isTrue(nats?.tls)
+      assert.isFalse(nats?.anyVersion)
+      assert.deepStrictEqual(nats?.login === null || nats === null ? null : Redacted.value(nats.login), {
+        user: "a@b",
+        password: "p,q"
+      })
+    })
+  )
+
+  it.effect("a user without a password is a token; the file of credentials is alone", () =>
+    Effect.gen(function* () {
+      const token = yield* natsOf({ NATS_URL: "nats://geheim@h", NATS_ANY_VERSION: "true" })
+      assert.deepStrictEqual(token?.login == null ? null : Redacted.value(token.login), { token: "geheim" })
+      assert.isTrue(token?.anyVersion)
+      const creds = yield* natsOf({ NATS_URL: "nats://h", NATS_CREDS_FILE: "x.creds" })
+      assert.strictEqual(creds?.credsFile, "x.creds")
+      assert.isNull(creds?.login)
+      assert.deepStrictEqual(yield* problemsOf({ NATS_URL: "nats://geheim@h", NATS_CREDS_FILE: "x" }), [
+        "NATS_CREDS_FILE: NATS_URL names a user too; leave one of them out"
+      ])
+    })
+  )
+
+  it.effect("without a database of its own it is a warning: replicas would share nothing", () =>
+    Effect.gen(function* () {
+      const { warnings } = yield* loadSettings({ NATS_URL: "nats://h" })
+      assert.lengthOf(warnings, 1)
+      assert.include(warnings[0], "set DATABASE_URL")
+      const both = yield* loadSettings({ NATS_URL: "nats://h", DATABASE_URL: "postgres://h/d" })
+      assert.deepStrictEqual(both.warnings, [])
+    })
+  )
+})
+
 describe("secrets and typing errors", () => {
   it.effect("secrets print as redacted wherever the settings are printed", () =>
     Effect.gen(function* () {
-      const settings = yield* settingsOf({ DATABASE_URL: "postgres://u:geheim@h/db", TRAILS_SERVER_KEY: "geheim" })
+      const settings = yield* settingsOf({
+        DATABASE_URL: "postgres://u:geheim@h/db",
+        NATS_URL: "nats://u:geheim@h",
+        TRAILS_SERVER_KEY: "geheim"
+      })
       assert.notInclude(`${JSON.stringify(settings)} ${inspect(settings)}`, "geheim")
       assert.strictEqual(Redacted.value(settings.databaseUrl ?? Redacted.make("")), "postgres://u:geheim@h/db")
     })

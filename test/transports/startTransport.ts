@@ -20,7 +20,7 @@ import { FakeActors } from "./FakeActors.ts"
 
 export const SETTINGS: SettingsShape = {
   databaseUrl: null,
-  natsUrl: null,
+  nats: null,
   listen: { host: "127.0.0.1", port: 0 },
   tls: null,
   instance: "test",
