@@ -1,6 +1,6 @@
 import { delimiter, join, relative } from "node:path"
 import { Redacted } from "effect"
-import type { SettingsShape } from "./Settings.ts"
+import type { NatsSettings, SettingsShape } from "./Settings.ts"
 
 export interface Started {
   readonly version: string
@@ -33,6 +33,10 @@ const storage = ({ databaseUrl }: SettingsShape, dataDir: string): string => {
   return `Postgres, database ${pathname.slice(1)}${host === "" ? "" : ` at ${host}`}`
 }
 
+/** Servers, never the login. */
+const nats = ({ servers, tls }: NatsSettings): string =>
+  `${servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`).join(", ")}${tls ? ", with TLS" : ""}`
+
 const level = ({ admission, loopback, minLevel }: SettingsShape): string => {
   if (minLevel !== "open") return `${minLevel}; nodes register with admission "${admission}"`
   return loopback
@@ -63,6 +67,7 @@ export const firstScreen = (started: Started): string => {
     `  endpoint  ${endpointUrl(settings, port)}`,
     `  level     ${level(settings)}`,
     `  storage   ${storage(settings, dataDir)}`,
+    ...(settings.nats === null ? [] : [`  nats      ${nats(settings.nats)}`]),
     `  key       ${serverKey}`,
     ...(adminKeyFile === null || unsigned ? [] : [`  admin     ${adminKeyFile}`]),
     "",

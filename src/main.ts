@@ -36,6 +36,7 @@ import { VerdictHold } from "./supervision/VerdictHold.ts"
 import { Telemetry } from "./Telemetry.ts"
 import { layerTraces } from "./Traces.ts"
 import { AdminKey } from "./transports/AdminKey.ts"
+import type { NatsError } from "./transports/NatsError.ts"
 import { HttpServer, type ListenError } from "./transports/HttpServer.ts"
 import { makeBootHandler } from "./transports/BootHandler.ts"
 import { Readiness } from "./transports/rest/HealthRoutes.ts"
@@ -66,12 +67,26 @@ const dataDirLayer = (settings: SettingsShape) =>
     ? Layer.succeed(DataDir, { path: resolve(settings.dataDir), exposed: false })
     : DataDir.layer
 
+/** As with the database: the client of NATS is loaded where there is NATS. */
+const busLayer = ({ instance, nats }: SettingsShape): Layer.Layer<Bus, NatsError, Telemetry> =>
+  nats === null
+    ? Bus.local
+    : Layer.unwrap(
+        Effect.promise(async () => {
+          const [bus, { NatsLink }] = await Promise.all([
+            import("./transports/NatsBus.ts"),
+            import("./transports/NatsLink.ts")
+          ])
+          return bus.layer.pipe(Layer.provideMerge(NatsLink.layer(nats, `trailsd ${instance}`)))
+        })
+      )
+
 /** What needs no database. */
 const foundation = (settings: SettingsShape, front: Front) =>
   Layer.mergeAll(
     ServerKey.layer,
     AdminKey.layer,
-    Telemetry.layer,
+    busLayer(settings).pipe(Layer.provideMerge(Telemetry.layer)),
     layerTraces({ version, instance: settings.instance }),
     HttpServer.layer((request, response) => front.listener(request, response))
   ).pipe(Layer.provideMerge(dataDirLayer(settings)), Layer.provideMerge(Layer.succeed(Settings, settings)))
@@ -126,7 +141,7 @@ const replicaLayer = (settings: SettingsShape) => {
     Layer.provideMerge(WebSocketServer.layer),
     Layer.provideMerge(Layer.mergeAll(Watch.layer, Waiters.layer)),
     Layer.provideMerge(ReplicaActors.layer()),
-    Layer.provideMerge(Layer.mergeAll(StorageActor.layer, Bus.local)),
+    Layer.provideMerge(StorageActor.layer),
     Layer.provideMerge(ReplicaLease.layer({ instance: settings.instance, version })),
     Layer.provideMerge(DatabaseHealth.layer),
     Layer.provideMerge(CommitHints.layer)
@@ -144,6 +159,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const waiters = yield* Waiters
   const lease = yield* ReplicaLease
   const health = yield* DatabaseHealth
+  const bus = yield* Bus
   const telemetry = yield* Telemetry
   telemetry.gauge("actors", () => system.stats().actors)
   telemetry.gauge("mailbox_depth", () => system.stats().queued)
@@ -179,7 +195,8 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const serving = Effect.gen(function* () {
     front.listener = yield* makeRestHandler({ newId: randomUUID, version }).pipe(
       Effect.provideService(Readiness, {
-        problems: () => readinessProblems(health, lease, storage, [base, writers, actors, watchers])
+        problems: () => readinessProblems(health, lease, storage, [base, writers, actors, watchers]),
+        notes: () => (bus.connected() ? [] : ["no connection to NATS; the log says why"])
       })
     )
     yield* health.awaitUp
@@ -276,6 +293,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   SettingsError: EX_CONFIG,
   KeyFileError: EX_CONFIG,
   MigrationError: EX_CONFIG,
+  NatsError: EX_CONFIG,
   DataDirError: EX_UNAVAILABLE,
   ListenError: EX_UNAVAILABLE,
   StoreError: EX_CONFIG,

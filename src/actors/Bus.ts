@@ -19,6 +19,8 @@ export class Bus extends Context.Service<
   Bus,
   {
     readonly kind: "local" | "nats"
+    /** Whether other replicas can be told and heard at the moment; true where there are none. */
+    readonly connected: () => boolean
     /** Fire and forget; never fails, never waits. A subject without wildcards. */
     readonly publish: (subject: string, body: string) => void
     /**
@@ -36,6 +38,7 @@ export const makeLocalBus = (): Bus["Service"] => {
   const subscriptions = new Set<{ readonly pattern: ReadonlyArray<string>; readonly handler: BusHandler }>()
   return {
     kind: "local",
+    connected: () => true,
     publish: (subject, body) => {
       const tokens = subject.split(".")
       // A turn of its own, as on a network.

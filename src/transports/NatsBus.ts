@@ -57,6 +57,7 @@ export const layer: Layer.Layer<Bus, never, NatsLink | Telemetry> = Layer.effect
 
     return {
       kind: "nats",
+      connected: () => link.connection() !== null,
       publish: (subject, body) => {
         local.publish(subject, body)
         link.publish(subject, body)

@@ -35,7 +35,7 @@ export const NATS_LIMITS: NatsLimits = {
   pulseMs: 2000,
   answerMs: 5000,
   sayMs: 60_000,
-  windowBytes: 4 * 1024 * 1024
+  windowBytes: 16 * 1024 * 1024
 }
 
 /** What a stop waits for, so that the last hints go out. */

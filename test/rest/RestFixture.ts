@@ -121,6 +121,7 @@ export class Backstage {
   log: ReadonlyArray<LogRow> = []
   readonly births = new Map<string, StoredBirth>()
   problems: ReadonlyArray<string> = []
+  notes: ReadonlyArray<string> = []
   storeError: StoreError | null = null
   mailboxFull = false
   answer: (appId: string) => IntentAnswer | null = (appId) => ({ _tag: "Done", appId, created: true })
@@ -143,7 +144,7 @@ export class Backstage {
       secret: importSecretKey(this.server.secret),
       source: "test"
     }),
-    Layer.succeed(Readiness, { problems: () => this.problems }),
+    Layer.succeed(Readiness, { problems: () => this.problems, notes: () => this.notes }),
     Telemetry.layer,
     Layer.succeed(AuditLog, {
       record: (entry) => this.#stored(() => void this.audit.push(entry)),
@@ -210,6 +211,7 @@ export class Backstage {
     this.forest.isAway = false
     this.births.clear()
     this.problems = []
+    this.notes = []
     this.storeError = null
     this.mailboxFull = false
     this.calls.length = 0

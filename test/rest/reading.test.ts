@@ -40,6 +40,12 @@ describe("health", () => {
     assert.deepStrictEqual([answer.status, answer.body.problems], [503, ["the database does not answer"]])
   })
 
+  it("/readyz stays 200 with notes of what does not keep it from its work", async () => {
+    rest.backstage.notes = ["no connection to NATS"]
+    const answer = await rest.send("GET", "/readyz")
+    assert.deepStrictEqual([answer.status, answer.body], [200, { status: "ready", notes: ["no connection to NATS"] }])
+  })
+
   it("/metrics is Prometheus text", async () => {
     const answer = await rest.send("GET", "/metrics")
     assert.match(String(answer.headers["content-type"]), /^text\/plain; version=0\.0\.4/)

@@ -8,6 +8,8 @@ export class Readiness extends Context.Service<
   Readiness,
   {
     readonly problems: () => ReadonlyArray<string>
+    /** What is out of order without keeping it from its work. */
+    readonly notes: () => ReadonlyArray<string>
   }
 >()("trails/transports/Readiness") {}
 
@@ -28,9 +30,11 @@ export const healthRoutes: Effect.Effect<ReadonlyArray<Route>, never, Readiness 
     get("/readyz", () =>
       Effect.sync(() => {
         const problems = readiness.problems()
+        const notes = readiness.notes()
+        const more = notes.length === 0 ? {} : { notes }
         return problems.length === 0
-          ? json('{"status":"ready"}')
-          : json(jsonText({ status: "not_ready", problems }), 503)
+          ? json(jsonText({ status: "ready", ...more }))
+          : json(jsonText({ status: "not_ready", problems, ...more }), 503)
       })
     ),
     get("/metrics", () =>
