@@ -70,7 +70,7 @@ const storage = Layer.mergeAll(MemoryTreeLog.layer, MemoryReplicaStore.layer, Co
 
 const check = (
   title: string,
-  body: (world: World) => Effect.Effect<void, unknown, Layer.Success<typeof storage> | import("effect").Scope.Scope>
+  body: (world: World) => Effect.Effect<void, unknown, Layer.Success<typeof storage> | Scope.Scope>
 ) => it.effect(title, () => Effect.flatMap(world, body).pipe(Effect.scoped, Effect.provide(storage)))
 
 describe("the publisher", () => {
