@@ -95,7 +95,8 @@ export class Subscription implements AsyncIterable<ReceivedEvent> {
     const read = readMessage(message)
     if (isBad(read)) {
       this.#bad++
-      message.term(read.reason)
+      // Without the reason: servers before 2.10 heed no TERM that says more.
+      message.term()
       this.#call(() => this.#options.onBad?.(read))
       return null
     }

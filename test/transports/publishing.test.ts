@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { sha256 } from "../../src/actors/Ed25519.ts"
 import { treeEventSubject } from "../../src/protocol/Subjects.ts"
+import type { Anchor } from "../../src/supervision/EventOutlet.ts"
 import { eventOf } from "../../src/transports/TreeEvents.ts"
 import { TreeLog, type TreeLogRow } from "../../src/storage/TreeLog.ts"
 import { type FreshDatabase, freshDatabase } from "../harness/freshDatabase.ts"
@@ -267,6 +268,29 @@ describe("two publishers", () => {
     const report = await nodesOf(first)
     for (let i = 0; i < 10; i++) await report(60)
     await holdsTheLog(reader)
+  })
+})
+
+describe("an anchor", () => {
+  const messages = (...ids: ReadonlyArray<string>) =>
+    ids.map((id, index) => ({ id, cursor: index, subject: "trails.x.status.a._", body: Buffer.from("{}"), bare: true }))
+
+  it("that does not hold stores nothing, neither the first nor any behind it, whatever is remembered of ids", async () => {
+    const { reader, server } = await serve()
+    const { connected, outlet, run } = await publisher(server, { idle: true })
+    await connected()
+    const stream = await run(outlet.open)
+    const tags = async (from: Anchor, ...ids: ReadonlyArray<string>) =>
+      (await run(stream.publish(messages(...ids), from))).map(({ _tag }) => _tag)
+    expect(await tags({ _tag: "Sequence", last: 0 }, "a", "b", "c")).toEqual(["stored", "stored", "stored"])
+    // Of one that was paused before it sent them.
+    expect(await tags({ _tag: "Sequence", last: 0 }, "x", "y")).toEqual(["misplaced", "misplaced"])
+    expect(await tags({ _tag: "Sequence", last: 2 }, "x", "y")).toEqual(["misplaced", "misplaced"])
+    expect(await tags({ _tag: "Event", id: "b" }, "x", "y")).toEqual(["misplaced", "misplaced"])
+    // What is there already is there, and what follows it finds its place.
+    expect(await tags({ _tag: "Sequence", last: 0 }, "b", "c", "d")).toEqual(["stored", "stored", "stored"])
+    expect(await tags({ _tag: "Event", id: "d" }, "e")).toEqual(["stored"])
+    expect(await reader.count()).toBe(5)
   })
 })
 
