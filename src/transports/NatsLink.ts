@@ -38,12 +38,7 @@ export const NATS_LIMITS: NatsLimits = {
   windowBytes: 16 * 1024 * 1024
 }
 
-/** What a stop waits for, so that the last hints go out. */
-const LAST_FLUSH_MS = 500
 const CLOSE_MS = 1000
-
-const lastFlush = (connection: NatsConnection): Effect.Effect<void> =>
-  Effect.ignore(Effect.tryPromise(() => connection.flush()).pipe(Effect.timeout(LAST_FLUSH_MS)))
 
 const close = (connection: NatsConnection): Effect.Effect<void> =>
   Effect.ignore(Effect.tryPromise(() => connection.close()).pipe(Effect.timeout(CLOSE_MS)))
@@ -174,7 +169,6 @@ export class NatsLink extends Context.Service<
                 pulse(connection)
               )
             ),
-            Effect.onInterrupt(() => lastFlush(connection)),
             Effect.ensuring(
               Effect.suspend(() => {
                 current = null

@@ -20,7 +20,7 @@ describe("README", () => {
     expect(written).toBe(table)
   })
 
-  it.for(["README.md", "docs/architecture.md"])("%s links only to files that exist", (file) => {
+  it.for(["README.md", "docs/architecture.md", "docs/operations.md"])("%s links only to files that exist", (file) => {
     const folder = file.includes("/") ? `${file.split("/")[0]}/` : ""
     const links = [...read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link]) => link ?? "")
     expect(links.length).toBeGreaterThan(0)

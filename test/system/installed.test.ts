@@ -51,7 +51,7 @@ it("the packed file has the launchers, the build, the documents and the papers; 
     "bin/trailsd"
   ]
   expect(packed.files.filter((path) => !built.test(path)).toSorted()).toEqual(
-    [...papers, ...launchers, ...bundle, "lib/run-bundle/newest.json"].toSorted()
+    [...papers, ...launchers, ...bundle, "deploy/nats.conf", "lib/run-bundle/newest.json"].toSorted()
   )
 })
 

@@ -19,8 +19,12 @@ let barriers = 0
  * Waits until everything that `listener` subscribed to so far hears `publisher`, and what `publisher` has said so far has
  * been heard or will never be: a later word on a later subscription has come through.
  */
-export const settled = async (publisher: Bus["Service"], listener: Bus["Service"]): Promise<void> => {
-  const subject = `barrier.${++barriers}`
+export const settled = async (
+  publisher: Bus["Service"],
+  listener: Bus["Service"],
+  prefix = "barrier"
+): Promise<void> => {
+  const subject = `${prefix}.${++barriers}`
   const { heard, stop } = await listen(listener, subject)
   await waitUntil("the barrier is heard", () => {
     if (heard.length === 0) publisher.publish(subject, "x")

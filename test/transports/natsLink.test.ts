@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { afterEach, describe, expect, it } from "vitest"
 import type { NatsSettings } from "../../src/Settings.ts"
 import type { NatsLimits } from "../../src/transports/NatsLink.ts"
+import { natsText } from "../../src/transports/NatsDial.ts"
 import { isGoodNatsVersion } from "../../src/transports/NatsVersion.ts"
 import { NatsGreeter } from "../harness/NatsGreeter.ts"
 import { NatsServer, type NatsServerOptions } from "../harness/NatsServer.ts"
@@ -145,6 +146,16 @@ describe("logins", () => {
     const { lines } = await replica(natsSettings([plain], LOGIN, { tls: true }))
     await waitUntil("refused", () => lines.some((line) => line.includes("does not support 'tls'")))
     expect(plain.received).toEqual([])
+  })
+
+  it("whatever a server or the client says is shown on one line and without the login", () => {
+    const texts = [LOGIN, { token: "geheim" }].map((login) =>
+      natsText(new Error(`no way, geheim\r\n at nats://trailsd:geheim@h ${"x".repeat(999)}`), natsSettings([], login))
+    )
+    for (const text of texts) {
+      expect(text).toMatch(/^no way, \*\*\* {2}?at nats:\/\/trailsd:\*\*\*@h x+$/)
+      expect(text.length).toBeLessThanOrEqual(300)
+    }
   })
 
   it("what the login may not do is said, and the connection goes on", async () => {
