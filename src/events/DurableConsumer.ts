@@ -13,7 +13,7 @@ import type { NatsConnection } from "@nats-io/transport-node"
 import { broadSubjectOf, subjectsOf } from "./Filters.ts"
 import type { SubscribeOptions } from "./SubscribeOptions.ts"
 
-const STREAM = "TRAILS"
+const STREAM = "trails"
 const ACK_WAIT_MS = 60_000
 const NAME = /^[A-Za-z0-9_-]{1,200}$/
 
@@ -43,11 +43,15 @@ export class DurableConsumer {
   }
 
   async ensure(): Promise<Consumer> {
-    const manager = await jetstreamManager(this.#connection, { checkAPI: false })
-    const [only = ""] = this.#subjects
-    if (this.#subjects.length === 1) await this.#settle(manager, { filter_subject: only })
-    else await this.#several(manager)
-    return await jetstream(this.#connection).consumers.get(this.#stream, this.#options.name)
+    const { apiPrefix, existing, name } = this.#options
+    const api = apiPrefix === undefined ? {} : { apiPrefix }
+    if (existing !== true) {
+      const manager = await jetstreamManager(this.#connection, { ...api, checkAPI: false })
+      const [only = ""] = this.#subjects
+      if (this.#subjects.length === 1) await this.#settle(manager, { filter_subject: only })
+      else await this.#several(manager)
+    }
+    return await jetstream(this.#connection, api).consumers.get(this.#stream, name)
   }
 
   /** Servers before 2.10 take one filter: it holds the other kinds too, and they are left out on this side. */

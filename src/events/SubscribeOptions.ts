@@ -18,6 +18,13 @@ export interface SubscribeOptions extends EventFilter {
   readonly onBad?: (bad: BadEvent) => void
   /** Called with what keeps events from coming, for a log; it goes on by itself. */
   readonly onTrouble?: (error: Error) => void
-  /** Default `TRAILS`. */
+  /** Default `trails`. */
   readonly stream?: string
+  /**
+   * The consumer was made by somebody else, who says what it holds (deploy/nats.conf: subscribers may make none). It is
+   * neither made nor changed; what does not fit the filter is acked and left out.
+   */
+  readonly existing?: boolean
+  /** Where JetStream is asked, for a login of deploy/nats.conf `JS.API`. Default: the connection's own JetStream. */
+  readonly apiPrefix?: string
 }

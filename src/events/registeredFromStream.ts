@@ -10,11 +10,11 @@ const KINDS = ["connected", "recovered", "rebound"] as const
 
 /**
  * For `Verifier`: the newest `registered` frame of a node that the stream still has, for consumers that go on after their
- * node has registered. It needs the right to read single messages (`$JS.API.STREAM.MSG.GET.TRAILS`), which shows events
+ * node has registered. It needs the right to read single messages (`$JS.API.STREAM.MSG.GET.trails`), which shows events
  * beyond a consumer's own filter; without it nothing is found.
  */
 export const registeredFromStream =
-  (connection: NatsConnection, stream = "TRAILS") =>
+  (connection: NatsConnection, stream = "trails") =>
   async (data: TreeEventData): Promise<string | null> => {
     const manager = await jetstreamManager(connection, { checkAPI: false })
     for (const kind of KINDS) {

@@ -10,7 +10,7 @@ import {
 import type { EventStreamSettings } from "../Settings.ts"
 
 /** The one stream of a NATS account's tree events (PROTOCOL §11). */
-export const STREAM = "TRAILS"
+export const STREAM = "trails"
 const SUBJECTS = ["trails.>"]
 /** Copies where nobody says how many: as many as outlive the loss of one server. */
 const CLUSTERED_REPLICAS = 3

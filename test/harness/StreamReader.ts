@@ -4,7 +4,7 @@ import { readTreeEvent, type TreeEvent } from "../../src/protocol/TreeEvent.ts"
 import { parseTreeEventSubject } from "../../src/protocol/Subjects.ts"
 import type { NatsServer } from "./NatsServer.ts"
 
-export const STREAM = "TRAILS"
+export const STREAM = "trails"
 
 export interface StreamEvent {
   readonly sequence: number

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect, Layer, Logger, ManagedRuntime } from "effect"
-import { type EventStreamSettings, Settings } from "../../src/Settings.ts"
+import { type EventStreamSettings, type NatsLogin, Settings } from "../../src/Settings.ts"
 import * as CommitHints from "../../src/storage/CommitHints.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { ReplicaStore } from "../../src/storage/ReplicaStore.ts"
@@ -22,6 +22,7 @@ interface Options {
   readonly events?: Partial<EventStreamSettings>
   /** Changes what it is told of its leases: for a replica that believes what is not so. */
   readonly replicas?: (store: ReplicaStore["Service"]) => ReplicaStore["Service"]
+  readonly login?: NatsLogin
   /** Without its publisher: for tests of the outlet alone. */
   readonly idle?: boolean
 }
@@ -30,7 +31,7 @@ interface Options {
 export const startPublisher = async (
   storage: OpenStorage,
   server: { readonly port: number },
-  { events = {}, idle = false, replicas = (store) => store }: Options = {}
+  { events = {}, idle = false, login, replicas = (store) => store }: Options = {}
 ) => {
   const lines: Array<string> = []
   const log = Logger.make(({ logLevel, message }) => {
@@ -41,7 +42,7 @@ export const startPublisher = async (
   const layer = JetStreamOutlet.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
-        NatsLink.layer(natsSettings([server]), "publisher", QUICK),
+        NatsLink.layer(natsSettings([server], login ?? null), "publisher", QUICK),
         ReplicaLease.layer({ boot, instance: "test", version: "0" }).pipe(Layer.provideMerge(DatabaseHealth.layer))
       )
     ),
@@ -74,6 +75,13 @@ export const startPublisher = async (
     store: await runtime.runPromise(NodeStore),
     run: runtime.runPromise,
     metric: async (name: string) => metric(parseMetrics(await runtime.runPromise(telemetry.render)), `trails_${name}`),
+    published: (count: number) =>
+      waitUntil(
+        `${count} events are published`,
+        async () =>
+          metric(parseMetrics(await runtime.runPromise(telemetry.render)), "trails_events_published_total") >= count,
+        { withinMs: 30_000 }
+      ),
     connected: async () => {
       const link = await runtime.runPromise(NatsLink)
       await waitUntil("connected", () => link.connection() !== null)
