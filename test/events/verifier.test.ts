@@ -171,6 +171,12 @@ describe("from the root's key alone", () => {
     expect(await reasonOf(verifier(), foreign.status(1))).toBe("chain_broken")
   })
 
+  it("a sibling's envelope in place of the node's own does not let the sibling speak for it", async () => {
+    const sibling = new EventMaker(root)
+    const mixed = verifier({ [child.appId]: sibling.envelope(root.keys) })
+    expect(await reasonOf(mixed, child.status(1, "{}", sibling.keys))).toBe("chain_broken")
+  })
+
   it("an event that puts a node somewhere else in the tree is not verified", async () => {
     const moved = grandchild.event("status", grandchild.statusFrame(1, "{}"), {
       seq: 1,
