@@ -10,6 +10,7 @@ import { ReplicaLease } from "./ReplicaLease.ts"
 // Invariants:
 // D1  The body runs only while this replica holds both its own lease and the duty's, by its own monotonic clock counted
 //     from before the question was sent; it is interrupted before another replica can be granted the duty.
+//     A replica that can't carry it out neither asks for it nor keeps it.
 // D2  A body that fails is run again at the next tick; a defect ends the child, which its supervisor restarts.
 // A body's effects must stay harmless when two of them overlap all the same (an uninterruptible statement under way):
 // duties only find and hint, the row's compare-and-set decides (DESIGN §2).
@@ -27,9 +28,13 @@ export interface DutyOptions<E, R> {
   readonly body: (term: DutyTerm) => Effect.Effect<unknown, E, R>
   /** How long a dead holder blocks the duty. Default 3 s. */
   readonly ttlMs?: number
+  /** Whether this replica can carry it out at the moment. Default: always. */
+  readonly able?: () => boolean
 }
 
 const RELEASE_LIMIT = 1_000
+/** Between two looks whether it is still able, milliseconds. */
+const ABLE_EVERY = 250
 
 /** A duty that one replica at a time carries out, as a child spec (DESIGN §4 `leases`). */
 export const duty = <E, R>(
@@ -46,6 +51,7 @@ export const duty = <E, R>(
     const telemetry = yield* Telemetry
     const now = yield* monotonicClock
     const ttlMs = options.ttlMs ?? 3_000
+    const able = options.able ?? (() => true)
     const runs = telemetry.dutyRuns.of(name)
     const failures = telemetry.dutyFailures.of(name)
     let grantedAt = Number.NEGATIVE_INFINITY
@@ -62,6 +68,11 @@ export const duty = <E, R>(
       )
       if (answer !== null) grantedAt = answer.held ? from : Number.NEGATIVE_INFINITY
       return answer
+    })
+
+    /** Ends when somebody else had better carry it out; then it is given up. */
+    const disabled = Effect.gen(function* () {
+      while (able()) yield* Effect.sleep(ABLE_EVERY)
     })
 
     /** Ends when the duty is lost, at the latest when its time is over without an answer. */
@@ -98,9 +109,10 @@ export const duty = <E, R>(
     })
 
     while (true) {
-      const answer = lease.holds() ? yield* ask(ttlMs / 2) : null
+      const answer = lease.holds() && able() ? yield* ask(ttlMs / 2) : null
       if (answer?.held === true) {
-        yield* Effect.raceFirst(renewals, work({ cursor: answer.cursor, held })).pipe(Effect.ensuring(release))
+        const term = { cursor: answer.cursor, held }
+        yield* Effect.raceAllFirst([renewals, disabled, work(term)]).pipe(Effect.ensuring(release))
       }
       // Spread out, so that replicas started together do not ask together.
       yield* Effect.sleep((ttlMs / 3) * (yield* Random.nextBetween(0.75, 1.25)))
