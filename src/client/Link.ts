@@ -40,8 +40,11 @@ const GREETING_MS = 40_000
 const REGISTRATIONS = 32
 /** Work on outgoing frames in one turn of the event loop, milliseconds: the application's own work comes first. */
 const TURN_MS = 2
-/** Silence beyond two of the server's pings and this is a dead peer, milliseconds. */
-const SILENCE_SLACK_MS = 5000
+/**
+ * Silence for one of the server's pings and half as long again is a dead peer; between these bounds, milliseconds. The server
+ * takes a node for lost after two pings and 1 s (PROTOCOL §7): who lives has to have come back by then.
+ */
+const SILENCE_SLACK_MS = { least: 1500, most: 10_000 } as const
 const FIRST_LIMITS: Limits = { max_frame: 64 * 1024, max_in_flight: 1, max_in_flight_bytes: 64 * 1024 }
 
 /**
@@ -253,7 +256,8 @@ export class Link {
   #watch(pingIntervalMs: number): void {
     this.#pingMs = pingIntervalMs
     if (!this.#platform.showsPings) return
-    const most = 2 * pingIntervalMs + SILENCE_SLACK_MS
+    const { least, most: longest } = SILENCE_SLACK_MS
+    const most = pingIntervalMs + Math.min(longest, Math.max(least, pingIntervalMs / 2))
     const look = (): void => {
       const silent = this.#platform.monotonic() - this.#heardAt
       if (silent >= most) return this.#end(`nothing was heard from the server for ${Math.round(silent)} ms`)

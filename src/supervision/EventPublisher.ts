@@ -243,7 +243,8 @@ export const eventPublisher: Effect.Effect<
       Effect.gen(function* () {
         const at = place?.term === term ? place : begin(term)
         place = at
-        const unlisten = hints.listen(() => stirred.openUnsafe())
+        const wake = (): void => void stirred.openUnsafe()
+        const unlisten = hints.listen(wake, wake)
         yield* pump(at).pipe(
           Effect.catchTag("OutletAway", away),
           Effect.ensuring(
