@@ -196,7 +196,7 @@ describe.each(MODES)("commands, cryptography %s", (mode) => {
   it("takes it as the socket's greeting has told it, in a node that joins later, whoever sets this machine's", async () => {
     const stage = new Stage(mode)
     await stage.attached()
-    await stage.platform.advance(50_000)
+    await stage.platform.advance(30_000)
     stage.platform.setBy = -7_200_000
     const { appId, node } = await stage.node()
     await stage.admit(appId)
