@@ -36,6 +36,7 @@ export interface SettingsShape {
   readonly disconnectGrace: number
   readonly reconnectWindow: number
   readonly replicaLease: number
+  readonly drainDelay: number
   readonly pingInterval: number
   readonly maxFrame: number
   readonly logLevel: "debug" | "info" | "warn" | "error"
