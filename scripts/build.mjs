@@ -9,9 +9,12 @@ const root = dirname(import.meta.dirname)
 const lib = join(root, "lib")
 
 rmSync(lib, { recursive: true, force: true })
-const tsc = [join(root, "node_modules/typescript/bin/tsc"), "-p", join(root, "tsconfig.build.json")]
-const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" })
-if (status !== 0) process.exit(status ?? 1)
+// The second one writes the types of what other programs import, `trailsd/events`.
+for (const project of ["tsconfig.build.json", "tsconfig.events.json"]) {
+  const tsc = [join(root, "node_modules/typescript/bin/tsc"), "-p", join(root, project)]
+  const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" })
+  if (status !== 0) process.exit(status ?? 1)
+}
 cpSync(join(root, "src/storage/migrations"), join(lib, "storage/migrations"), { recursive: true })
 
 /** tsc rewrites what is imported, and leaves alone what is only named: scripts of threads and of other processes. */

@@ -1,5 +1,5 @@
 // Dependencies run main → transports → actors → supervision → storage contracts → protocol, never upward. The client
-// stands on the protocol alone; the command line on the client, without Effect, since it must start at once. An import of a type counts like any other.
+// stands on the protocol alone; the command line on the client, without Effect, since it must start at once; so does the library for subscribers to events. An import of a type counts like any other.
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize, relative } from "node:path"
 
@@ -17,6 +17,7 @@ const layers = {
   actors: { folders: /^(?:actors|supervision|storage|keys|protocol)$/, packages: /^(?:effect|node:)/ },
   supervision: { folders: /^(?:supervision|storage|protocol)$/, packages: /^(?:effect|node:)/ },
   storage: { folders: /^(?:storage|protocol)$/, packages: /^(?:effect|pg$|@electric-sql\/pglite|node:)/ },
+  events: { folders: /^(?:events|client|protocol)$/, packages: /^(?:@nats-io\/(?:jetstream|transport-node)$|node:)/ },
   cli: { folders: /^(?:cli|run|client|keys|protocol)$/, packages: /^(?:commander$|node:)/ },
   run: { folders: /^(?:run|client|protocol)$/, packages: /^node:/ },
   keys: { folders: /^(?:keys|protocol)$/, packages: /^node:/ },
@@ -26,7 +27,7 @@ const layers = {
 
 const entries = new Set(["main.ts", "cli.ts"])
 const importableByAnyone = new Set(["Settings.ts", "Telemetry.ts"])
-const independent = new Set(["cli", "run", "keys", "client", "protocol"])
+const independent = new Set(["cli", "events", "run", "keys", "client", "protocol"])
 
 /** Only the entry point chooses an adapter; everybody else knows the contract (`storage/NodeStore.ts`). */
 const adapter = /^storage\/(?:Pg|Pglite|Postgres|Migrator|sql\/|migrations\/)/

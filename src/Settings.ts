@@ -16,10 +16,21 @@ export interface NatsSettings {
   readonly anyVersion: boolean
 }
 
+/** The stream of tree events in JetStream (PROTOCOL §11). */
+export interface EventStreamSettings {
+  readonly maxAge: number
+  readonly maxBytes: number
+  /** How long JetStream remembers the ids of events, to drop the ones that come twice. */
+  readonly dedupe: number
+  /** null: 3 where the servers are a cluster that has room for them, else 1. */
+  readonly replicas: number | null
+}
+
 /** Every setting of trailsd, decoded (PROTOCOL §13). Durations are milliseconds, sizes bytes. */
 export interface SettingsShape {
   readonly databaseUrl: Redacted.Redacted<string> | null
   readonly nats: NatsSettings | null
+  readonly events: EventStreamSettings
   readonly listen: { readonly host: string; readonly port: number }
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
   readonly instance: string

@@ -1,7 +1,7 @@
 import { hostname } from "node:os"
 import { Config, ConfigProvider, Data, Effect, Layer, Option, Redacted } from "effect"
 import { nearestName } from "./protocol/NearestName.ts"
-import { Settings, type SettingsShape } from "./Settings.ts"
+import { type EventStreamSettings, Settings, type SettingsShape } from "./Settings.ts"
 import { type RawSettings, type SettingField, settingsTable, type UntabledSetting } from "./SettingsTable.ts"
 import { isLoopbackHost } from "./SettingsValue.ts"
 
@@ -65,6 +65,10 @@ const combinationProblems = (raw: RawSettings): ReadonlyArray<string> => {
   if (raw.natsCredsFile !== null && raw.natsUrl !== null && raw.natsUrl.login !== null) {
     problems.push("NATS_CREDS_FILE: NATS_URL names a user too; leave one of them out")
   }
+  const { dedupe, maxAge } = eventStream(raw)
+  if (maxAge > 0 && dedupe > maxAge) {
+    problems.push("TRAILS_EVENTS_DEDUPE: must not be longer than TRAILS_EVENTS_MAX_AGE")
+  }
   const { host } = raw.listen ?? defaultListen
   const level = raw.minLevel ?? defaultLevel(host)
   if (level !== "open" && raw.admission === "open") {
@@ -85,6 +89,13 @@ const SHARED_DRAIN_DELAY_MS = 2000
 /** An open server beyond loopback must be asked for by name. */
 const defaultLevel = (host: string) => (isLoopbackHost(host) ? ("open" as const) : ("signed" as const))
 
+const eventStream = (raw: RawSettings): EventStreamSettings => ({
+  maxAge: raw.eventsMaxAge ?? 7 * 24 * 3_600_000,
+  maxBytes: raw.eventsMaxBytes ?? 1024 * 1024 * 1024,
+  dedupe: raw.eventsDedupe ?? 120_000,
+  replicas: raw.eventsReplicas
+})
+
 const withDefaults = (raw: RawSettings): SettingsShape => {
   const listen = raw.listen ?? defaultListen
   const minLevel = raw.minLevel ?? defaultLevel(listen.host)
@@ -101,6 +112,7 @@ const withDefaults = (raw: RawSettings): SettingsShape => {
             credsFile: raw.natsCredsFile,
             anyVersion: raw.natsAnyVersion ?? false
           },
+    events: eventStream(raw),
     listen,
     tls:
       raw.tlsCertFile === null || raw.tlsKeyFile === null

@@ -1,6 +1,7 @@
 import type { SettingsShape } from "./Settings.ts"
 import {
   parseAdmission,
+  parseCount,
   parseBoolean,
   parseDuration,
   parseHttpUrl,
@@ -18,6 +19,7 @@ import {
 
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
+const MIB = 1024 * 1024
 
 /** One setting: the README's table and `trailsd --help` are made of these. */
 export interface SettingField<A> {
@@ -191,6 +193,34 @@ export const settingsTable = {
     "",
     "true: also use nats-servers older than 2.11.16, 2.12.7 or 2.14, for tests.",
     parseBoolean
+  ),
+  eventsMaxAge: field(
+    "TRAILS_EVENTS_MAX_AGE",
+    "7d",
+    "seconds",
+    "How long the stream of tree events keeps one; 0 = for ever.",
+    parseDuration(0, 3650 * DAY)
+  ),
+  eventsMaxBytes: field(
+    "TRAILS_EVENTS_MAX_BYTES",
+    "1024MiB",
+    "bytes",
+    "How large that stream may grow before its oldest events go, at least 64MiB.",
+    parseSize(64 * MIB, 1024 * 1024 * MIB)
+  ),
+  eventsDedupe: field(
+    "TRAILS_EVENTS_DEDUPE",
+    "2m",
+    "seconds",
+    "How long JetStream remembers an event's id: one that is published twice within it is stored once.",
+    parseDuration(1000, DAY)
+  ),
+  eventsReplicas: field(
+    "TRAILS_EVENTS_REPLICAS",
+    "(3 in a cluster of nats-servers, else 1)",
+    "",
+    "Copies of that stream, 1 to 5.",
+    parseCount(1, 5)
   )
 } as const
 
@@ -200,4 +230,7 @@ export type RawSettings = {
 }
 
 /** Keeps the table and the decoded shape in step: every key of `SettingsShape` but the derived ones has a row. */
-export type UntabledSetting = Exclude<keyof SettingsShape, keyof typeof settingsTable | "tls" | "nats" | "loopback">
+export type UntabledSetting = Exclude<
+  keyof SettingsShape,
+  keyof typeof settingsTable | "tls" | "nats" | "events" | "loopback"
+>

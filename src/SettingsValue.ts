@@ -56,6 +56,13 @@ export const parseSize =
       : good(value)
   }
 
+export const parseCount =
+  (min: number, max: number) =>
+  (text: string): Parsed<number> =>
+    /^\d{1,6}$/.test(text) && Number(text) >= min && Number(text) <= max
+      ? good(Number(text))
+      : bad(`must be a number from ${min} to ${max}, not "${text}"`)
+
 export interface Listen {
   readonly host: string
   readonly port: number

@@ -18,6 +18,8 @@ const GAUGES = {
   duty_held: "1 while this replica holds the duty",
   nats_connected: "1 while this replica is connected to NATS",
   nats_unconfirmed_bytes: "Bytes given to the connection to NATS that the server has not taken yet",
+  events_lag: "Ids of the log between its newest row and what this replica has published of it; 0 without the duty",
+  events_stream_open: "1 while this replica publishes tree events to a stream",
   database_up: "1 while the database answers",
   lease_held: "1 while this replica holds its lease",
   loop_delay_seconds: "Event loop delay by quantile, since the last scrape; max is the longest block",
@@ -88,6 +90,9 @@ export interface TelemetryShape {
   readonly framesRefused: CounterFamily
   readonly badSignatures: Counter
   readonly eventsSent: Counter
+  readonly eventsPublished: Counter
+  /** By what went wrong, or had to be done again; see `PUBLISH_TROUBLES`. */
+  readonly eventTroubles: CounterFamily
   readonly auditDenies: Counter
   readonly natsPublished: Counter
   readonly natsReceived: Counter
@@ -201,6 +206,12 @@ export class Telemetry extends Context.Service<Telemetry, TelemetryShape>()("tra
           "nats_dropped_total",
           "reason",
           "Messages for NATS that could not be sent and were dropped"
+        ),
+        eventsPublished: counter("events_published_total", "Tree events that the stream has acknowledged"),
+        eventTroubles: family(
+          "event_troubles_total",
+          "kind",
+          "What kept tree events from being published at once, or at all (unfit), by kind"
         ),
         auditDenies: counter("audit_denies_total", "Requests denied and audited"),
         replicaMessagesSent: family("replica_messages_sent_total", "kind", "Messages sent to other replicas"),

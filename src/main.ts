@@ -25,6 +25,8 @@ import { commandExpiry } from "./supervision/CommandExpiry.ts"
 import { DatabaseHealth } from "./supervision/DatabaseHealth.ts"
 import { deadlines } from "./supervision/Deadlines.ts"
 import { DeadlineTarget } from "./supervision/DeadlineTarget.ts"
+import { EventOutlet } from "./supervision/EventOutlet.ts"
+import { eventPublisher } from "./supervision/EventPublisher.ts"
 import { exitPolicies } from "./supervision/ExitPolicy.ts"
 import { HintTarget } from "./supervision/HintTarget.ts"
 import { partitions } from "./supervision/Partitions.ts"
@@ -71,16 +73,19 @@ const dataDirLayer = (settings: SettingsShape) =>
     : DataDir.layer
 
 /** As with the database: the client of NATS is loaded where there is NATS. */
-const busLayer = ({ instance, nats }: SettingsShape): Layer.Layer<Bus, NatsError, Telemetry> =>
+const busLayer = ({ instance, nats }: SettingsShape): Layer.Layer<Bus | EventOutlet, NatsError, Telemetry | Settings> =>
   nats === null
-    ? Bus.local
+    ? Layer.mergeAll(Bus.local, EventOutlet.none)
     : Layer.unwrap(
         Effect.promise(async () => {
-          const [bus, { NatsLink }] = await Promise.all([
+          const [bus, outlet, { NatsLink }] = await Promise.all([
             import("./transports/NatsBus.ts"),
+            import("./transports/JetStreamOutlet.ts"),
             import("./transports/NatsLink.ts")
           ])
-          return bus.layer.pipe(Layer.provideMerge(NatsLink.layer(nats, `trailsd ${instance}`)))
+          return Layer.mergeAll(bus.layer, outlet.layer).pipe(
+            Layer.provideMerge(NatsLink.layer(nats, `trailsd ${instance}`))
+          )
         })
       )
 
@@ -181,7 +186,8 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
     yield* cascadeRunner,
     yield* commandExpiry,
     yield* exitPolicies,
-    partitions((yield* Partitions).ensure)
+    partitions((yield* Partitions).ensure),
+    ...(settings.nats === null ? [] : [yield* eventPublisher])
   ])
   const supervisors = [base, writers, actors, watchers, duties]
   const over = Effect.raceAllFirst([lease.lost, ...supervisors.map(({ escalated }) => escalated)])

@@ -65,6 +65,7 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
         session: null,
         stopping: null,
         commands: null,
+        starved: null,
         evidence: 0,
         active: false,
         rebuilt: NEVER
@@ -198,6 +199,15 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
   }
 
   /** A7 */
+  const overlooked = Effect.gen(function* () {
+    let after: string | null = null
+    do {
+      const page: ReadonlyArray<string> = yield* env.commands.untold(env.boot, after, UNTOLD_PAGE)
+      for (const appId of page) tell(appId, { _tag: "Commanded" })
+      after = page.length === UNTOLD_PAGE ? (page.at(-1) ?? null) : null
+    } while (after !== null)
+  })
+
   const untold: ChildSpec = {
     id: "actors/untold",
     restart: "permanent",
@@ -206,10 +216,7 @@ export const makeLocalActorSystem = Effect.fnUntraced(function* (
     start: Effect.forever(
       Effect.andThen(
         Effect.sleep(UNTOLD_EVERY_MS),
-        env.commands.untold(env.boot, UNTOLD_PAGE).pipe(
-          Effect.map((found) => found.forEach((appId) => tell(appId, { _tag: "Commanded" }))),
-          Effect.catch((error) => Effect.logDebug("commands were not looked for", error.message))
-        )
+        Effect.catch(overlooked, (error) => Effect.logDebug("commands were not looked for", error.message))
       )
     )
   }

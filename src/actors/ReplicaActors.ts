@@ -132,6 +132,7 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
           newId: () => randomUUID(),
           commands,
           openCommands: openCommands(commands),
+          commanded: (appId) => void tell(appId, messageOf("commanded", null)),
           moved: (appId, owner) => hintBy(tell, boot, others?.outbox)(appId, owner, "moved")
         }),
         options

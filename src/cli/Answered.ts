@@ -32,7 +32,7 @@ export class Answered {
   }
 
   optionalText(name: string): string | null {
-    return this.fields[name] === null || this.fields[name] === undefined ? null : this.text(name)
+    return this.#isAbsent(name) ? null : this.text(name)
   }
 
   id(name: string): string {
@@ -47,12 +47,41 @@ export class Answered {
     return value
   }
 
+  flag(name: string): boolean {
+    const value = this.fields[name]
+    if (typeof value !== "boolean") throw this.#wrong(name)
+    return value
+  }
+
+  optionalId(name: string): string | null {
+    return this.#isAbsent(name) ? null : this.id(name)
+  }
+
+  /** A whole number that may be larger than a double can hold comes as text. */
+  optionalNumber(name: string): number | string | null {
+    return typeof this.fields[name] === "string" ? this.text(name) : this.optionalCount(name)
+  }
+
+  texts(name: string): ReadonlyArray<string> {
+    const value = this.fields[name]
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) throw this.#wrong(name)
+    return value
+  }
+
+  optionalTexts(name: string): ReadonlyArray<string> | null {
+    return this.#isAbsent(name) ? null : this.texts(name)
+  }
+
   optionalCount(name: string): number | null {
-    return this.fields[name] === null || this.fields[name] === undefined ? null : this.count(name)
+    return this.#isAbsent(name) ? null : this.count(name)
   }
 
   object(name: string): Answered {
     return new Answered(this.#api, this.fields[name])
+  }
+
+  optionalObject(name: string): Answered | null {
+    return this.#isAbsent(name) ? null : this.object(name)
   }
 
   items(): ReadonlyArray<Answered> {
@@ -66,6 +95,10 @@ export class Answered {
     const next = this.optionalText("next")
     if (next !== null && !/^[\w:-]{1,128}$/.test(next)) throw this.#wrong("next")
     return next
+  }
+
+  #isAbsent(name: string): boolean {
+    return this.fields[name] === null || this.fields[name] === undefined
   }
 
   #wrong(name: string): Error {

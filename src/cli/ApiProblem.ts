@@ -1,5 +1,6 @@
 import { CliError, EXIT } from "./CliError.ts"
 import type { HttpAnswer, HttpFailure } from "./HttpCall.ts"
+import { Refusal } from "./Refusal.ts"
 import type { ServerPlace } from "./ServerPlace.ts"
 
 const NAMED: Readonly<Record<ServerPlace["source"], string>> = {
@@ -19,6 +20,11 @@ const away = (message: string, remedy: string = START) => new CliError(message, 
 
 const TLS = /CERT|SELF_SIGNED|ALTNAME|ISSUER|SIGNATURE_FAILURE/
 const NOT_TLS = /EPROTO|ERR_SSL/
+
+const LOST: ReadonlySet<string> = new Set(["ABORTED", "ECONNABORTED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "TIMEOUT"])
+
+/** The server may have read the request, and done what it says. */
+export const isLost = ({ code }: HttpFailure): boolean => LOST.has(code)
 
 /** What is printed when no answer came. */
 export const unanswered = (place: ServerPlace, failure: HttpFailure): CliError => {
@@ -80,5 +86,10 @@ export const refused = (place: ServerPlace, problem: Problem, signedBy: string |
   if (status === 503)
     return away(`The server at ${placeText(place)} can't answer now: ${detail}.`, "trails doctor says more.")
   if (status >= 500) return new CliError(detail, EXIT.software, null)
-  return new CliError(detail, EXIT.usage, status === 404 ? "trails tree shows the newest trees and their ids." : null)
+  return new Refusal(
+    code,
+    detail,
+    EXIT.usage,
+    status === 404 ? "trails tree shows the newest trees and their ids." : null
+  )
 }

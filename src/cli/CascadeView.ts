@@ -1,16 +1,21 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { Answered } from "./Answered.ts"
 import type { Api } from "./Api.ts"
+import { AskedNodes } from "./AskedNodes.ts"
 import {
   BAD_OUTCOMES,
+  barOf,
   type CascadeAnswer,
   endedWell,
+  hasNobody,
   outcomesText,
+  progressOf,
   readCascade,
-  throughOf,
+  resultText,
+  titleOf,
   tookText
 } from "./CascadeAnswer.ts"
-import { EXIT } from "./CliError.ts"
+import { EXIT, withRemedy } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { onInterrupt } from "./Interrupt.ts"
 import { inOneLine } from "./JsonSlice.ts"
@@ -26,56 +31,22 @@ import { cutToWidth } from "./TextWidth.ts"
 const NAMED = 20
 const ASKED = 8
 const LOOK_MS = 300
-const BAR = 24
 
-const titleOf = (cascade: CascadeAnswer): string => {
-  const { action, appId, appName, isWhole, levels, total } = cascade
-  const what = isWhole ? `and all below it: ${total} nodes, ${levels} levels` : "alone"
-  return `${printableLine(action)} ${shortId(appId)} ${printableLine(appName)} ${what}`
-}
-
-const bar = (cascade: CascadeAnswer): string => {
-  const full = cascade.total === 0 ? BAR : Math.round((throughOf(cascade) / cascade.total) * BAR)
-  return "█".repeat(full) + "░".repeat(BAR - full)
-}
-
-const progressOf = (cascade: CascadeAnswer): string => {
-  const { level, levels, total } = cascade
-  const at = level === null ? "" : `level ${levels - level} of ${levels}  `
-  const outcomes = outcomesText(cascade)
-  return `${at}${throughOf(cascade)} of ${total} through${outcomes === "" ? "" : `: ${outcomes}`}  ${tookText(cascade)}`
-}
-
-interface Named {
-  readonly name: string
-  readonly outcome: string | null
-  readonly state: string
-}
-
-const namesOf = async (
-  api: Api,
-  id: string,
-  query: Readonly<Record<string, string>>,
-  signal?: AbortSignal
-): Promise<ReadonlyArray<Named>> => {
-  const answer = await api.get(`cascades/${id}/nodes`, query, signal === undefined ? {} : { signal })
+const namesOf = async (api: Api, id: string, outcome: string): Promise<ReadonlyArray<string>> => {
+  const answer = await api.get(`cascades/${id}/nodes`, { outcome, limit: String(NAMED) })
   return Answered.of(api, answer)
     .items()
-    .map((node) => ({
-      name: `${shortId(node.id("app_id"))} ${printableLine(node.text("app_name"))}`,
-      outcome: node.optionalText("outcome"),
-      state: node.text("state")
-    }))
+    .map((node) => `${shortId(node.id("app_id"))} ${printableLine(node.text("app_name"))}`)
 }
 
 /** What came out, with the names of those with whom it went badly. */
 const report = async (api: Api, cascade: CascadeAnswer): Promise<void> => {
-  printText(`${titleOf(cascade)}: ${outcomesText(cascade) || "nobody to be asked"} in ${tookText(cascade)}`)
+  printText(`${titleOf(cascade)}: ${resultText(cascade)} in ${tookText(cascade)}`)
   for (const outcome of BAD_OUTCOMES) {
     const count = cascade.outcomes[outcome]
     if (count === 0 || cascade.id === null) continue
-    const names = await namesOf(api, cascade.id, { outcome, limit: String(NAMED) })
-    for (const { name } of names) printText(`  ${outcome.padEnd(11)}  ${name}`)
+    const names = await namesOf(api, cascade.id, outcome)
+    for (const name of names) printText(`  ${outcome.padEnd(11)}  ${name}`)
     if (count > names.length) printText(`  ${outcome.padEnd(11)}  … ${count - names.length} more`)
   }
 }
@@ -101,38 +72,42 @@ const follow = async (
 /** Drawn in place: how far it is, and some of those that are being waited for. */
 const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Promise<CascadeAnswer | null> => {
   let latest: CascadeAnswer | null = null
-  let asked: ReadonlyArray<Named> = []
+  let asked: ReadonlyArray<string> = []
+  let isLooking = false
+  const nodes = new AskedNodes(api, id, ASKED)
   let note = ""
   const paint = paintFor(process.stdout)
   const draw = (): void => {
     if (latest === null) return
     // The report says the rest.
     if (latest.isDone) return screen.draw([])
-    const waiting = asked.map(({ name }) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
+    const waiting = asked.map((name) => paint("gray", cutToWidth(`  … ${name}`, screen.width)))
     const lines = [
       cutToWidth(titleOf(latest), screen.width),
-      cutToWidth(`${bar(latest)}  ${progressOf(latest)}`, screen.width)
+      cutToWidth(`${barOf(latest)}  ${progressOf(latest)}`, screen.width)
     ]
     screen.draw([...lines, ...waiting, ...(note === "" ? [] : [cutToWidth(note, screen.width)])])
   }
   const screen = new LiveScreen(process.stdout, draw)
-  const look = async (): Promise<void> => {
-    const names = await namesOf(api, id, { limit: "100" }, signal).catch(() => [])
-    asked = names.filter(({ state }) => state === "asked").slice(0, ASKED)
+  const look = async ({ level }: CascadeAnswer): Promise<void> => {
+    if (isLooking) return
+    isLooking = true
+    asked = await nodes.look(level, signal).catch(() => [])
+    isLooking = false
   }
   try {
     const told = (text: string) => {
       note = text
       draw()
     }
-    const poll = new LongPoll(api, told, Number.POSITIVE_INFINITY, true)
+    const poll = new LongPoll(api, told, true)
     return await follow(
       poll,
       id,
       (cascade) => {
         latest = cascade
         draw()
-        if (!cascade.isDone) void look()
+        if (!cascade.isDone) void look(cascade)
       },
       signal
     )
@@ -145,7 +120,7 @@ const followOnTerminal = async (api: Api, id: string, signal: AbortSignal): Prom
 const followInLines = async (api: Api, id: string, signal: AbortSignal): Promise<CascadeAnswer | null> => {
   let last = ""
   return await follow(
-    new LongPoll(api, notice, Number.POSITIVE_INFINITY, true),
+    new LongPoll(api, notice, true),
     id,
     (cascade) => {
       const state = `${cascade.level} ${outcomesText(cascade)}`
@@ -157,23 +132,32 @@ const followInLines = async (api: Api, id: string, signal: AbortSignal): Promise
   )
 }
 
-/** The plan of an operation that nobody has begun. */
-export const showPlan = (plan: CascadeAnswer, options: CommonOptions): void => {
-  if (options.json === true) return writeJsonText(inOneLine(plan.text))
+/** The plan of an operation that nobody has begun, for people. */
+export const planText = (plan: CascadeAnswer): string => {
   const { graceMs, outcomes, pending } = plan
-  printText(`${titleOf(plan)}`)
-  printText(`  ${pending} to be asked, at most ${graceMs / 1000} s each; ${outcomes.already_terminal} ended before`)
+  const asked = `${pending} to be asked, at most ${graceMs / 1000} s each; ${outcomes.already_terminal} ended before`
+  if (hasNobody(plan)) return `${titleOf(plan)}: ${resultText(plan)}`
+  return `${titleOf(plan)}\n  ${asked}`
 }
+
+/** The plan where it is what was asked for. */
+export const showPlan = (plan: CascadeAnswer, options: CommonOptions): void =>
+  options.json === true ? writeJsonText(inOneLine(plan.text)) : printText(planText(plan))
 
 /** An operation to its end, and what came out. Whoever interrupts it leaves it going on. */
 export const watchCascade = async (api: Api, id: string, options: CommonOptions): Promise<void> => {
+  const look = `trails cascade ${id} shows how far it is.`
   const ending = new AbortController()
   const done = onInterrupt(() => ending.abort())
   const isLive = process.stdout.isTTY && options.json !== true
-  const cascade = await (isLive ? followOnTerminal : followInLines)(api, id, ending.signal)
-  done()
-  if (cascade === null) return notice(`trails: it goes on. trails cascade ${id} shows how far it is.`)
-  if (options.json === true) writeJsonText(inOneLine(cascade.text))
-  else await report(api, cascade)
-  process.exitCode ??= endedWell(cascade) ? EXIT.ok : EXIT.failed
+  try {
+    const cascade = await (isLive ? followOnTerminal : followInLines)(api, id, ending.signal)
+    done()
+    if (cascade === null) return notice(`trails: it goes on. ${look}`)
+    if (options.json === true) writeJsonText(inOneLine(cascade.text))
+    else await report(api, cascade)
+    process.exitCode ??= endedWell(cascade) ? EXIT.ok : EXIT.failed
+  } catch (error) {
+    throw withRemedy(error, look)
+  }
 }

@@ -7,7 +7,10 @@ export const EXIT = {
   software: 70,
   cannotCreate: 73,
   output: 74,
-  forbidden: 77
+  forbidden: 77,
+  interrupted: 130,
+  /** As a shell has it of a program that SIGPIPE has ended. */
+  pipe: 141
 } as const
 
 /** What a person did or met that ends the command: printed without a stack, then the remedy in a line of its own. */
@@ -23,6 +26,10 @@ export class CliError extends Error {
     this.remedy = remedy
   }
 }
+
+/** The same error with what to do where it was thrown; anything else as it is. */
+export const withRemedy = (error: unknown, remedy: string): unknown =>
+  error instanceof CliError ? new CliError(error.message, error.exitCode, remedy) : error
 
 export const usageError = (message: string, remedy: string | null = null): CliError =>
   new CliError(message, EXIT.usage, remedy)

@@ -1,3 +1,4 @@
+import { Answered } from "./Answered.ts"
 import type { ApiAnswer } from "./Api.ts"
 import { elementTexts, memberText } from "./JsonSlice.ts"
 import type { LongPoll } from "./LongPoll.ts"
@@ -17,26 +18,23 @@ export interface LogRow {
   readonly text: string
 }
 
-const rowsOf = ({ json, text }: ApiAnswer): ReadonlyArray<LogRow> => {
-  const texts = elementTexts(memberText(text, "items") ?? "[]")
-  const { items } = json as {
-    readonly items: ReadonlyArray<
-      Pick<LogRow, "n" | "kind" | "seq" | "data" | "payload"> & { readonly created_at: string }
-    >
-  }
-  return items.map(({ created_at, data, kind, n, payload, seq }, index) => {
-    const row = texts[index] ?? "{}"
-    return {
-      n,
-      kind,
-      seq,
-      createdAt: created_at,
-      data,
-      payload,
-      payloadText: memberText(row, "payload") ?? "null",
-      text: row
-    }
-  })
+const rowsOf = (poll: LongPoll, answer: ApiAnswer): ReadonlyArray<LogRow> => {
+  const texts = elementTexts(memberText(answer.text, "items") ?? "[]")
+  return Answered.of(poll.api, answer)
+    .items()
+    .map((item, index) => {
+      const text = texts[index] ?? "{}"
+      return {
+        n: item.count("n"),
+        kind: item.text("kind"),
+        seq: item.optionalCount("seq"),
+        createdAt: item.text("created_at"),
+        data: item.optionalObject("data")?.fields ?? null,
+        payload: item.fields["payload"],
+        payloadText: memberText(text, "payload") ?? "null",
+        text
+      }
+    })
 }
 
 /** Rows after `after`, to the end of what there is now. */
@@ -48,7 +46,7 @@ export async function* readLog(
 ): AsyncGenerator<LogRow, void> {
   for (let last = after; ;) {
     const answer = await poll.once(`apps/${appId}/log`, { after: String(last), limit: "500" }, signal)
-    const rows = answer === null ? [] : rowsOf(answer)
+    const rows = answer === null ? [] : rowsOf(poll, answer)
     if (rows.length === 0) return
     yield* rows
     last = rows.at(-1)?.n ?? last
@@ -57,7 +55,7 @@ export async function* readLog(
 
 const isEnded = async (poll: LongPoll, appId: string, signal: AbortSignal): Promise<boolean> => {
   const answer = await poll.once(`apps/${appId}/wait`, { timeout: "0" }, signal)
-  return answer === null || isFinal((answer.json as { readonly status: string }).status)
+  return answer === null || isFinal(Answered.of(poll.api, answer).text("status"))
 }
 
 /** Rows by which a node ends, unless they come after its end. */
@@ -86,7 +84,7 @@ export async function* followLog(
     if (mayHaveEnded) continue
     const answer = await poll.piece(`apps/${appId}/log`, { after: String(last), limit: "500" }, signal)
     if (answer === null) return
-    for (const row of rowsOf(answer)) {
+    for (const row of rowsOf(poll, answer)) {
       yield row
       last = row.n
     }

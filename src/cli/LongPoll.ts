@@ -10,6 +10,9 @@ const GRACE_MS = 15_000
 /** People watch: nobody wants to wait half a minute for a server that is back. */
 const LONGEST_PAUSE_MS = 3000
 
+/** Least time between two requests for the same, milliseconds: a server that does not wait is not asked all the time. */
+const FLOOR_MS = 200
+
 /** A function, since the compiler takes the flag for a constant. */
 const isCalledOff = (signal: AbortSignal | undefined): boolean => signal?.aborted === true
 
@@ -23,27 +26,20 @@ export type Notice = (text: string) => void
 export class LongPoll {
   readonly api: Api
   readonly #notice: Notice
-  readonly #deadline: number
   #answered: boolean
   #lost = false
+  /** What was asked last at each path, and when. */
+  readonly #pieces = new Map<string, { readonly query: string; readonly at: number }>()
 
-  /**
-   * `timeoutMs`: of all waiting together, from now; infinite for none. `hasAnswered`: the server has been there just now, by
-   * another request.
-   */
-  constructor(api: Api, notice: Notice, timeoutMs: number = Number.POSITIVE_INFINITY, hasAnswered = false) {
-    this.#answered = hasAnswered
+  /** `hasAnswered`: the server has been there just now, by another request. All waiting ends with the time of `api`. */
+  constructor(api: Api, notice: Notice, hasAnswered = false) {
     this.api = api
     this.#notice = notice
-    this.#deadline = performance.now() + timeoutMs
-  }
-
-  get leftMs(): number {
-    return Math.max(0, this.#deadline - performance.now())
+    this.#answered = hasAnswered
   }
 
   get isOver(): boolean {
-    return this.leftMs === 0
+    return this.api.leftMs === 0
   }
 
   /** One request that does not wait. */
@@ -51,10 +47,19 @@ export class LongPoll {
     return this.#persist(() => this.api.get(path, query, signal === undefined ? {} : { signal }), signal)
   }
 
-  /** One request that waits as long as is left, within the piece; null when the time is over before an answer. */
-  piece(path: string, query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ApiAnswer | null> {
-    return this.#persist(() => {
-      const milliseconds = Math.ceil(Math.min(this.leftMs, PIECE_S * 1000))
+  /**
+   * One request that waits as long as is left, within the piece; null when the time is over before an answer. The same one
+   * again means that there was nothing new.
+   */
+  async piece(path: string, query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ApiAnswer | null> {
+    const last = this.#pieces.get(path)
+    const asked = JSON.stringify(query)
+    const early = last?.query === asked ? last.at + FLOOR_MS - performance.now() : 0
+    if (early > 0) await delay(Math.min(early, this.api.leftMs), null, { signal }).catch(() => null)
+    if (isCalledOff(signal)) return null
+    this.#pieces.set(path, { query: asked, at: performance.now() })
+    return await this.#persist(() => {
+      const milliseconds = Math.ceil(Math.min(this.api.leftMs, PIECE_S * 1000))
       return this.api.get(
         path,
         { ...query, timeout: `${milliseconds}ms` },
@@ -79,7 +84,7 @@ export class LongPoll {
         this.#lost = true
       }
       if (this.isOver) return null
-      const pause = Math.min(backoff.next(), LONGEST_PAUSE_MS, this.leftMs)
+      const pause = Math.min(backoff.next(), LONGEST_PAUSE_MS, this.api.leftMs)
       await delay(pause, null, signal === undefined ? {} : { signal }).catch(() => null)
       if (isCalledOff(signal)) return null
     }

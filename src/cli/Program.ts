@@ -29,7 +29,7 @@ const EPILOGUE = `
 Nodes are named by their id, or by its first digits (4 or more) while no other id has them.
 The server: --server, TRAILS_SERVER, the context in use, TRAILS_INFO, else ws://127.0.0.1:8443/ws.
 Exit codes: 0 fine, 64 wrong usage or unknown id, 69 server away, 77 not allowed, 70 failure of trails itself;
-"trails wait --help" has its own.`
+run, wait, send, cancel, cascade and doctor have more: trails help COMMAND.`
 
 /** The commands of `trails`. Each loads what is heavy in its action alone, so that --help stays quick. */
 export const makeProgram = (): Command => {
@@ -71,9 +71,10 @@ const explainAll = (error: unknown): number => {
 
 /** Runs the command line and sets the exit code. `args`: without the program's own name. */
 export const main = async (args: ReadonlyArray<string>): Promise<void> => {
-  // The reader of a pipe may leave early (`trails log ID | head`). Anything else must not pass for what `wait` has found.
+  // The reader of a pipe may leave early (`trails log ID | head`): that ends it as it ends others. Neither that nor anything
+  // else must pass for what `wait` has found.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0)
+    if (error.code === "EPIPE") process.exit(EXIT.pipe)
     process.stderr.write(`trails: stdout can't be written (${error.code ?? error.message}).\n`)
     process.exit(EXIT.output)
   })

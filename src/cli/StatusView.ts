@@ -1,4 +1,5 @@
 import { Api } from "./Api.ts"
+import { type AppRow, readAppRow } from "./AppRow.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
 import { durationOf, stateText } from "./NodeText.ts"
 import { resolveNodeId } from "./NodeId.ts"
@@ -10,31 +11,6 @@ import { clockText, durationText } from "./TimeText.ts"
 import { readTree } from "./TreeFeed.ts"
 import type { TreeRow } from "./TreeRow.ts"
 import { readWaitAnswer, type WaitAnswer } from "./WaitAnswer.ts"
-
-/** A row of the view `apps` (PROTOCOL §12), columns that are shown. */
-export interface AppRow {
-  readonly app_id: string
-  readonly parent_id: string | null
-  readonly app_name: string
-  readonly namespace: string
-  readonly status: string
-  readonly pod_name: string | null
-  readonly pod_namespace: string | null
-  readonly node_name: string | null
-  readonly pid: number | string | null
-  readonly executable: string | null
-  readonly proc_user: string | null
-  readonly server_instance: string | null
-  readonly created_at: string
-  readonly updated_at: string
-  readonly metadata_json: {
-    readonly level: string
-    readonly tags: Readonly<Record<string, unknown>> | null
-    readonly capabilities: ReadonlyArray<string> | null
-    readonly incarnation: number
-    readonly state_deadline_at: string | null
-  }
-}
 
 const valueText = (value: unknown): string => printableLine(typeof value === "string" ? value : JSON.stringify(value))
 
@@ -100,11 +76,11 @@ export const showStatus = async (id: string, options: CommonOptions): Promise<vo
   const api = new Api(findServer(options.server))
   const appId = await resolveNodeId(api, id)
   const app = await api.get(`apps/${appId}`)
-  const wait = readWaitAnswer(await api.get(`apps/${appId}/wait`, { timeout: "0" }))
+  const row = readAppRow(api, app)
+  const wait = readWaitAnswer(api, await api.get(`apps/${appId}/wait`, { timeout: "0" }))
   if (options.json !== true) {
     const [node] = (await readTree(api, appId, { depth: "0" })).answer.items
-    const lines =
-      node === undefined ? [] : statusLines(app.json as AppRow, node, wait, app.now, paintFor(process.stdout))
+    const lines = node === undefined ? [] : statusLines(row, node, wait, app.now, paintFor(process.stdout))
     return printText(lines.join("\n"))
   }
   const { ended, endedAt, outcomeText, snapshotText } = wait

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto"
 import { encodeNamespace, label, subtreeFilter } from "../protocol/Subjects.ts"
 import { SUBJECT_LABELS } from "../protocol/Limits.ts"
+import { Answered } from "./Answered.ts"
 import { Api } from "./Api.ts"
 import { resolveNodeId } from "./NodeId.ts"
 import { printJson, printText } from "./Output.ts"
@@ -28,19 +29,13 @@ export const subjectsOf = (namespace: string, path: ReadonlyArray<string>): Subj
   }
 }
 
-interface AppRow {
-  readonly namespace: string
-  readonly metadata_json: { readonly path: ReadonlyArray<string> }
-}
-
 export const showSubject = async (
   id: string,
   options: { readonly server?: string; readonly json?: boolean; readonly label?: boolean; readonly subtree?: boolean }
 ): Promise<void> => {
   const api = new Api(findServer(options.server))
-  const { json } = await api.get(`apps/${await resolveNodeId(api, id)}`)
-  const { metadata_json, namespace } = json as AppRow
-  const subjects = subjectsOf(namespace, metadata_json.path)
+  const app = Answered.of(api, await api.get(`apps/${await resolveNodeId(api, id)}`))
+  const subjects = subjectsOf(app.text("namespace"), app.object("metadata_json").texts("path"))
   if (options.json === true) printJson(subjects)
   else
     printText(options.label === true ? subjects.label : options.subtree === true ? subjects.subtree : subjects.subject)

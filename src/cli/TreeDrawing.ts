@@ -1,5 +1,6 @@
 import { type Canvas, nodeLine } from "./NodeText.ts"
-import type { TreeAnswer, TreeRow } from "./TreeRow.ts"
+import type { TreeAnswer } from "./TreeAnswer.ts"
+import type { TreeRow } from "./TreeRow.ts"
 
 /** One tree's lines. Rows come parents before children; a row whose parent is not among them starts a tree. */
 export const treeLines = (rows: ReadonlyArray<TreeRow>, canvas: Canvas): ReadonlyArray<string> => {

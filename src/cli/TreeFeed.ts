@@ -1,8 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises"
+import { Answered } from "./Answered.ts"
 import type { Api, ApiAnswer } from "./Api.ts"
 import { CliError, EXIT } from "./CliError.ts"
 import type { LongPoll } from "./LongPoll.ts"
-import { hasEnded, type TreeAnswer } from "./TreeRow.ts"
+import { readTreeAnswer, type TreeAnswer } from "./TreeAnswer.ts"
+import { hasEnded } from "./TreeRow.ts"
 
 /** Trees shown when nobody says which. */
 const NEWEST = 20
@@ -16,8 +18,8 @@ export interface ReadTree {
   readonly now: number
 }
 
-const treeOf = (answer: ApiAnswer): ReadTree => ({
-  answer: answer.json as TreeAnswer,
+const treeOf = (api: Api, answer: ApiAnswer): ReadTree => ({
+  answer: readTreeAnswer(api, answer),
   text: answer.text,
   now: answer.now
 })
@@ -29,16 +31,18 @@ export const readTree = async (
   api: Api,
   appId: string,
   query: Readonly<Record<string, string>> = {}
-): Promise<ReadTree> => treeOf(await api.get(`apps/${appId}/tree`, query))
+): Promise<ReadTree> => treeOf(api, await api.get(`apps/${appId}/tree`, query))
 
-const rootIds = (answer: ApiAnswer): ReadonlyArray<string> =>
-  (answer.json as { readonly items: ReadonlyArray<{ readonly app_id: string }> }).items.map((item) => item.app_id)
+const rootIds = (api: Api, answer: ApiAnswer): ReadonlyArray<string> =>
+  Answered.of(api, answer)
+    .items()
+    .map((item) => item.id("app_id"))
 
 const ROOTS = { roots: "true", order: "newest", limit: String(NEWEST) }
 
 /** The newest trees, the newest last: there a terminal's reader looks first. */
 export const readNewest = async (api: Api): Promise<ReadonlyArray<ReadTree>> => {
-  const ids = rootIds(await api.get("apps", ROOTS))
+  const ids = rootIds(api, await api.get("apps", ROOTS))
   return (await Promise.all(ids.map((appId) => readTree(api, appId)))).reverse()
 }
 
@@ -66,7 +70,7 @@ export const followTree = async (
       continue
     }
     if (answer === null) return
-    const tree = treeOf(answer)
+    const tree = treeOf(poll.api, answer)
     cursor = tree.answer.cursor
     if (tree.answer.unchanged) continue
     changed(tree)
@@ -74,7 +78,9 @@ export const followTree = async (
     if (!tree.answer.truncated) return
     // What was left out may be at work still. Of a tree that can't be read as a whole nobody knows that it has ended.
     const whole = await poll.once(path, { limit: MOST }, signal)
-    if (whole === null || (isOver(treeOf(whole)) && !treeOf(whole).answer.truncated)) return
+    if (whole === null) return
+    const all = treeOf(poll.api, whole)
+    if (isOver(all) && !all.answer.truncated) return
   }
 }
 
@@ -108,7 +114,7 @@ export const followNewest = async (
     const answer = await poll.once("apps", ROOTS, signal)
     if (failure !== null) throw failure
     if (answer === null) return
-    const ids = rootIds(answer)
+    const ids = rootIds(poll.api, answer)
     const differs = ids.join() !== shown?.join()
     shown = ids
     for (const [appId, ending] of followed) {

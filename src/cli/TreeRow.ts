@@ -1,5 +1,6 @@
 import { isEnded } from "../protocol/Ended.ts"
 import type { NodeState } from "../protocol/Frames.ts"
+import type { Answered } from "./Answered.ts"
 
 /** How a node ended, or why it is given up for lost (docs/rest.md). */
 export interface Outcome {
@@ -8,6 +9,13 @@ export interface Outcome {
   readonly forced?: boolean
   readonly payload: unknown
 }
+
+export const readOutcome = (read: Answered): Outcome => ({
+  state: read.text("state"),
+  reason: read.optionalText("reason"),
+  forced: read.fields["forced"] === true,
+  payload: read.fields["payload"]
+})
 
 /** A node as `GET apps/{id}/tree` gives it, columns that are looked at here. */
 export interface TreeRow {
@@ -31,13 +39,24 @@ export interface TreeRow {
   readonly pid: number | string | null
 }
 
-/** A tree as the server answers it. */
-export interface TreeAnswer {
-  readonly items: ReadonlyArray<TreeRow>
-  readonly cursor: string
-  readonly truncated: boolean
-  readonly total: number | null
-  readonly unchanged: boolean
+export const readTreeRow = (read: Answered): TreeRow => {
+  const outcome = read.optionalObject("outcome")
+  return {
+    app_id: read.id("app_id"),
+    parent_id: read.optionalId("parent_id"),
+    depth: read.count("depth"),
+    app_name: read.text("app_name"),
+    status: read.text("status"),
+    snapshot: read.fields["snapshot"],
+    outcome: outcome === null ? null : readOutcome(outcome),
+    created_at: read.text("created_at"),
+    started_at: read.optionalText("started_at"),
+    ended_at: read.optionalText("ended_at"),
+    deadline_at: read.optionalText("deadline_at"),
+    pod_name: read.optionalText("pod_name"),
+    node_name: read.optionalText("node_name"),
+    pid: read.optionalNumber("pid")
+  }
 }
 
 /** A row of a view has any text there; what is unknown has not ended. */

@@ -1,6 +1,7 @@
-import type { ApiAnswer } from "./Api.ts"
+import { Answered } from "./Answered.ts"
+import type { Api, ApiAnswer } from "./Api.ts"
 import { memberText } from "./JsonSlice.ts"
-import type { Outcome } from "./TreeRow.ts"
+import { type Outcome, readOutcome } from "./TreeRow.ts"
 
 /** What `GET apps/{id}/wait` answers (docs/rest.md), with the exact text of its payloads. */
 export interface WaitAnswer {
@@ -18,24 +19,19 @@ export interface WaitAnswer {
   readonly text: string
 }
 
-export const readWaitAnswer = ({ json, text }: ApiAnswer): WaitAnswer => {
-  const answer = json as {
-    readonly app_id: string
-    readonly app_name: string
-    readonly status: string
-    readonly ended: boolean
-    readonly ended_at: string | null
-    readonly outcome: Outcome | null
-  }
+export const readWaitAnswer = (api: Api, answer: ApiAnswer): WaitAnswer => {
+  const { text } = answer
+  const read = Answered.of(api, answer)
+  const outcome = read.optionalObject("outcome")
   const outcomeText = memberText(text, "outcome") ?? "null"
   return {
-    appId: answer.app_id,
-    appName: answer.app_name,
-    status: answer.status,
-    ended: answer.ended,
-    endedAt: answer.ended_at,
-    outcome: answer.outcome,
-    payloadText: answer.outcome === null ? "null" : (memberText(outcomeText, "payload") ?? "null"),
+    appId: read.id("app_id"),
+    appName: read.text("app_name"),
+    status: read.text("status"),
+    ended: read.flag("ended"),
+    endedAt: read.optionalText("ended_at"),
+    outcome: outcome === null ? null : readOutcome(outcome),
+    payloadText: outcome === null ? "null" : (memberText(outcomeText, "payload") ?? "null"),
     snapshotText: memberText(text, "snapshot") ?? "null",
     outcomeText,
     text

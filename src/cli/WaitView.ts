@@ -1,4 +1,5 @@
 import { durationMs } from "../protocol/Duration.ts"
+import { Answered } from "./Answered.ts"
 import { Api } from "./Api.ts"
 import { usageError } from "./CliError.ts"
 import type { CommonOptions } from "./CommonOptions.ts"
@@ -36,7 +37,7 @@ const waitForEnd = async (poll: LongPoll, appId: string, signal: AbortSignal): P
   do {
     const answer = await poll.piece(`apps/${appId}/wait`, {}, signal)
     if (answer === null) return signal.aborted ? null : last
-    last = readWaitAnswer(answer)
+    last = readWaitAnswer(poll.api, answer)
   } while (!last.ended && !poll.isOver && !signal.aborted)
   return last.ended || !signal.aborted ? last : null
 }
@@ -49,14 +50,14 @@ interface Progress {
 /** Prints the latest Status to stderr, and those to come. `stop` ends that; `finish` prints what is stored first. */
 const printProgress = async (poll: LongPoll, appId: string, interrupted: AbortSignal): Promise<Progress> => {
   const app = await poll.once(`apps/${appId}`, {}, interrupted)
-  let seen = (app?.json as { readonly metadata_json: { readonly n: number } } | undefined)?.metadata_json.n ?? 0
+  let seen = app === null ? 0 : Answered.of(poll.api, app).object("metadata_json").count("n")
   const say = (payload: unknown) => notice(`${shortId(appId)} ${payloadText(payload)}`)
   const print = (row: LogRow) => {
     seen = row.n
     if (row.kind === "status") say(row.payload)
   }
   const now = await poll.once(`apps/${appId}/wait`, { timeout: "0" }, interrupted)
-  const { ended, snapshot } = (now?.json ?? {}) as { readonly ended?: boolean; readonly snapshot?: unknown }
+  const { ended, snapshot } = now === null ? { ended: true } : Answered.of(poll.api, now).fields
   if (ended === false && snapshot !== null) say(snapshot)
   const ending = new AbortController()
   const printing = (async () => {
@@ -86,9 +87,9 @@ const sayEnd = (answer: WaitAnswer): void => {
 
 export const showWait = async (names: ReadonlyArray<string>, options: WaitOptions): Promise<void> => {
   const timeoutMs = timeoutOf(options.timeout)
-  const api = new Api(findServer(options.server))
+  const api = new Api(findServer(options.server), timeoutMs)
   const ids = [...new Set(await Promise.all(names.map((name) => resolveNodeId(api, name))))]
-  const poll = new LongPoll(api, notice, timeoutMs)
+  const poll = new LongPoll(api, notice)
   const ending = new AbortController()
   const interrupt = new AbortController()
   const done = onInterrupt(() => {

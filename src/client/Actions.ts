@@ -23,7 +23,12 @@ export interface ActionsOwner {
 const isSchema = (value: unknown): value is StandardSchema | null =>
   value === null || typeof (value as Partial<StandardSchema> | undefined)?.["~standard"]?.validate === "function"
 
+/** A schema can be a function as well (ArkType, classes of Effect Schema). */
+const isHandlerFirst = ([first, second]: ReadonlyArray<unknown>): boolean =>
+  typeof first === "function" && typeof second !== "function" && !("~standard" in first)
+
 const TIMEOUT_MS = 60_000
+const UNKNOWN: Answer = { ack: false, error: "unknown_action" }
 const NOTHING = (): void => {}
 
 /**
@@ -49,13 +54,15 @@ export class Actions {
 
   /** Takes it; why not, when that makes no sense. `given`: schema or none, handler, options or none, as `On` has them. */
   on(action: string, given: ReadonlyArray<unknown>): string | (() => void) {
-    const [schema, handler, options] = typeof given[0] === "function" ? [null, ...given] : given
+    const [schema, handler, options] = isHandlerFirst(given) ? [null, ...given] : given
     if (typeof action !== "string" || action === "" || !fits(action, NAME) || !isPlain(action))
       return `an action is a name of 1 to ${NAME} bytes`
     if (action === "cancel") return "cancel has a way of its own: onCancel(handler)"
     if (typeof handler !== "function") return `${action} has no handler: on(action, schema?, handler, options?)`
     if (!isSchema(schema)) return `the schema of ${action} is none by Standard Schema: it has no "~standard".validate`
     const { timeoutMs = TIMEOUT_MS } = (options ?? {}) as ActionOptions
+    if (typeof timeoutMs !== "number" || !(timeoutMs > 0))
+      return `the time-out of ${action} must be milliseconds above 0`
     const entry: Entry = { handler: handler as Entry["handler"], schema, timeoutMs }
     this.#entries.set(action, entry)
     this.#onChanged()
@@ -68,9 +75,13 @@ export class Actions {
 
   /** The answer; null: its time was over before it could be run. */
   run(frame: ControlFrame): Promise<Answer | null> {
-    const entry = this.#entries.get(frame.action)
-    if (entry === undefined) return Promise.resolve({ ack: false, error: "unknown_action" })
-    const turn = this.#last.then(() => (frame.expires_at <= this.#owner.now() ? null : this.#within(entry, frame)))
+    if (!this.#entries.has(frame.action)) return Promise.resolve(UNKNOWN)
+    const turn = this.#last.then(() => {
+      if (frame.expires_at <= this.#owner.now()) return null
+      // The handler that there is now: it may have been replaced, or taken off, while the command waited.
+      const entry = this.#entries.get(frame.action)
+      return entry === undefined ? UNKNOWN : this.#within(entry, frame)
+    })
     this.#last = turn
     return turn
   }

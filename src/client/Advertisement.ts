@@ -20,8 +20,10 @@ const membersOf = ({ graceMs, names }: Capable): CapableMembers => ({
 export class Advertisement {
   readonly #platform: Platform
   readonly #capable: () => Capable
-  /** Of this incarnation. Later changes are told in each session anew: one may have been lost. */
-  #registered = membersOf({ names: [], graceMs: null })
+  /** What the server was told last, as JSON; null: it may not have got it. */
+  #told: string | null = JSON.stringify(membersOf({ names: [], graceMs: null }))
+  /** The session in which that was; null: by the registration. */
+  #session: string | null = null
   #isDue = false
 
   constructor(platform: Platform, capable: () => Capable) {
@@ -31,14 +33,22 @@ export class Advertisement {
 
   /** For a registration. */
   register(): CapableMembers {
-    this.#registered = membersOf(this.#capable())
-    return this.#registered
+    const members = membersOf(this.#capable())
+    this.#told = JSON.stringify(members)
+    this.#session = null
+    return members
   }
 
-  /** Null: the registration has told just that. */
-  get change(): CapableMembers | null {
+  /** What is to be told in this session now; null: the server knows. */
+  take(session: string): CapableMembers | null {
+    // Nothing answers it: what was told in an earlier session may have been lost with that.
+    if (this.#session !== null && this.#session !== session) this.#told = null
     const members = membersOf(this.#capable())
-    return JSON.stringify(members) === JSON.stringify(this.#registered) ? null : members
+    const told = JSON.stringify(members)
+    if (told === this.#told) return null
+    this.#told = told
+    this.#session = session
+    return members
   }
 
   /** Several changes in one turn are told together. */

@@ -1,14 +1,15 @@
 import { encodeBase64 } from "../protocol/Base64.ts"
 import { encodeFrame } from "../protocol/FrameEncoder.ts"
-import type { ClientFrame, ErrorFrame, HelloFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
+import type { ClientFrame, ErrorFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
 import { Advertisement, type Capable } from "./Advertisement.ts"
 import { Backoff } from "./Backoff.ts"
 import type { Place } from "./HandOver.ts"
 import { isAboutSession, isComeBack } from "./ErrorScope.ts"
 import type { Identity } from "./Identity.ts"
-import type { Link, LinkMember, Outgoing } from "./Link.ts"
+import type { Greeting, Link, LinkMember, Outgoing } from "./Link.ts"
 import type { LinkPool } from "./LinkPool.ts"
 import type { Platform } from "./Platform.ts"
+import { ServerClock } from "./ServerClock.ts"
 
 /** `waiting`: between attempts; `joining`: on a link, not yet registered; `stopped`: for good. */
 export type AttachmentState = "waiting" | "joining" | "attached" | "draining" | "stopped"
@@ -66,6 +67,8 @@ const REFUSALS = 3
  */
 export class Attachment implements LinkMember {
   readonly identity: Identity
+  /** Before the first `hello` this machine's. */
+  clock: ServerClock
   readonly #platform: Platform
   readonly #pool: LinkPool
   readonly #owner: AttachmentOwner
@@ -103,6 +106,7 @@ export class Attachment implements LinkMember {
     this.#options = options
     this.#incarnation = options.resume?.incarnation ?? null
     this.#epoch = options.resume?.epoch ?? 0
+    this.clock = new ServerClock(platform, platform.wallClock())
     this.#backoff = new Backoff(platform.random)
     this.#advertisement = new Advertisement(platform, options.capable)
   }
@@ -119,9 +123,6 @@ export class Attachment implements LinkMember {
   get attachments(): number {
     return this.#attachments
   }
-
-  /** The server's clock minus this one's, milliseconds; 0 before the first `hello`. */
-  clockOffsetMs = 0
 
   /** Null: this node has never had a session. */
   get place(): Place | null {
@@ -178,13 +179,13 @@ export class Attachment implements LinkMember {
 
   // From the link.
 
-  onTurn(hello: HelloFrame): void {
+  onTurn({ clock, nonce }: Greeting): void {
     this.#asksAfterMs = null
-    this.#nonce = hello.nonce
-    this.clockOffsetMs = hello.server_time - this.#platform.wallClock()
+    this.#nonce = nonce
+    this.clock = clock
     this.#clientNonce = encodeBase64(this.#platform.cryptography.random(32))
     this.#timer(ANSWER_MS, () => this.#fail("the registration was not answered in time"))
-    this.#link?.send(this.identity, encodeFrame(this.#request(hello.nonce, this.#clientNonce)))
+    this.#link?.send(this.identity, encodeFrame(this.#request(nonce, this.#clientNonce)))
   }
 
   onFrame(frame: ServerFrame): void {
@@ -288,10 +289,10 @@ export class Attachment implements LinkMember {
   }
 
   #advertise(): void {
-    const { change } = this.#advertisement
-    if (this.#session === null || this.#session.restricted || change === null) return
-    const { incarnation } = this.#session
-    this.send({ type: "capabilities", app_id: this.identity.appId, incarnation, ...change })
+    if (this.#state !== "attached" || this.#session === null || this.#session.restricted) return
+    const { id, incarnation } = this.#session
+    const change = this.#advertisement.take(id)
+    if (change !== null) this.send({ type: "capabilities", app_id: this.identity.appId, incarnation, ...change })
   }
 
   /** T1, T2: what is wrong with it, or null. */

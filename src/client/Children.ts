@@ -139,12 +139,14 @@ export class Children {
     view?.onEvent(event, this.#options.warn)
   }
 
-  /** The subscription was refused. `fresh`: its cursor is of no use. */
-  onUnsubscribed(fresh: boolean, retryAfterMs: number): void {
-    if (fresh) this.#cursor = null
-    this.#platform.later(retryAfterMs, () => {
-      if (this.#subscribed) this.#subscribe()
-    })
+  /** The subscription may have been refused with this; false: it is about something else. */
+  onUnsubscribed({ code, retryable, retry_after_ms }: ErrorFrame): boolean {
+    // What is bad in a `subscribe` can only be its cursor.
+    const isOurs = code === "overloaded" || code === "unavailable" || (code === "bad_frame" && this.#cursor !== null)
+    if (!this.#subscribed || !isOurs) return false
+    if (!retryable) this.#cursor = null
+    this.#platform.later(retry_after_ms ?? AGAIN_MS, () => this.#subscribe())
+    return true
   }
 
   close(): void {
@@ -158,7 +160,7 @@ export class Children {
 
   async #envelope(name: string, appId: string, options: ChildOptions): Promise<string> {
     const { envelope } = this.#identity
-    const { cryptography, wallClock } = this.#platform
+    const { cryptography } = this.#platform
     const trace =
       options.traceparent ??
       (envelope.traceparent === null ? null : childTraceparent(envelope.traceparent, cryptography.random))
@@ -169,7 +171,7 @@ export class Children {
       serverEp: envelope.serverEp,
       serverPubKey: envelope.serverPubKey,
       secLevel: options.secLevel ?? envelope.secLevel,
-      scheduledAt: Math.round(wallClock() + this.#attachment.clockOffsetMs),
+      scheduledAt: Math.round(this.#attachment.clock.now),
       ...(options.deadline === undefined ? {} : { startDeadline: options.deadline }),
       roleRefs: options.roleRefs ?? [],
       grants: options.grants ?? [],

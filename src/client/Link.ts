@@ -7,6 +7,7 @@ import type { Identity, Target } from "./Identity.ts"
 import { InOrder } from "./InOrder.ts"
 import { chain, type MaybePromise } from "./MaybePromise.ts"
 import type { Platform, SocketPort } from "./Platform.ts"
+import { ServerClock } from "./ServerClock.ts"
 
 /** A data frame on its way: M, without the signature. */
 export interface Outgoing {
@@ -14,11 +15,17 @@ export interface Outgoing {
   readonly size: number
 }
 
+/** What a member needs of `hello`. */
+export interface Greeting {
+  readonly nonce: string
+  readonly clock: ServerClock
+}
+
 /** A node on a link. */
 export interface LinkMember {
   readonly identity: Identity
   /** The server has greeted, and it is this node's turn to register: answers by `Link.answered`. */
-  readonly onTurn: (hello: HelloFrame) => void
+  readonly onTurn: (greeting: Greeting) => void
   /** About this node; verified where its level asks for it. */
   readonly onFrame: (frame: ServerFrame) => void
   /** The socket is gone, and with it this node's session. `retryAfterMs`: what the server asked for, 0 for nothing. */
@@ -33,8 +40,11 @@ const GREETING_MS = 40_000
 const REGISTRATIONS = 32
 /** Work on outgoing frames in one turn of the event loop, milliseconds: the application's own work comes first. */
 const TURN_MS = 2
-/** Silence beyond two of the server's pings and this is a dead peer, milliseconds. */
-const SILENCE_SLACK_MS = 5000
+/**
+ * Silence for one of the server's pings and half as long again is a dead peer; between these bounds, milliseconds. The server
+ * takes a node for lost after two pings and 1 s (PROTOCOL §7): who lives has to have come back by then.
+ */
+const SILENCE_SLACK_MS = { least: 1500, most: 10_000 } as const
 const FIRST_LIMITS: Limits = { max_frame: 64 * 1024, max_in_flight: 1, max_in_flight_bytes: 64 * 1024 }
 
 /**
@@ -59,7 +69,7 @@ export class Link {
   readonly #inbound = new InOrder((error) => this.#fault(error))
   readonly #outbound = new InOrder((error) => this.#fault(error))
   readonly #socket: SocketPort
-  #hello: HelloFrame | null = null
+  #greeting: Greeting | null = null
   #accepted = false
   #limits = FIRST_LIMITS
   #frames = 0
@@ -174,14 +184,14 @@ export class Link {
   }
 
   #nextTurn(): void {
-    if (this.#hello === null) return
+    if (this.#greeting === null) return
     const most = this.#accepted ? REGISTRATIONS : 1
     while (this.#asking.size < most) {
       const member = this.#turns.shift()
       if (member === undefined) return
       this.#asking.add(member)
       this.#spent.add(member.identity.appId)
-      member.onTurn(this.#hello)
+      member.onTurn(this.#greeting)
     }
   }
 
@@ -214,17 +224,18 @@ export class Link {
     }
     const { frame } = decoded
     if (frame.type === "hello") return this.#greet(frame)
-    if (this.#hello === null) return this.#end("the server did not begin with hello")
+    if (this.#greeting === null) return this.#end("the server did not begin with hello")
     if (frame.type === "error" && frame.app_id === undefined) return this.#fail(frame)
     this.#members.get(frame.app_id ?? "")?.onFrame(frame)
   }
 
   #greet(hello: HelloFrame): void {
-    if (this.#hello !== null) return this.#end("the server greeted twice")
+    if (this.#greeting !== null) return this.#end("the server greeted twice")
     const { serverKey, verify } = this.#target
     if (verify !== null && hello.server_pub_key !== serverKey)
       return this.#end("hello names another key than the pinned one")
-    this.#hello = hello
+    // Read now: a node that joins hours later gets it too.
+    this.#greeting = { nonce: hello.nonce, clock: new ServerClock(this.#platform, hello.server_time) }
     this.#stopTimer()
     this.#nextTurn()
   }
@@ -245,7 +256,8 @@ export class Link {
   #watch(pingIntervalMs: number): void {
     this.#pingMs = pingIntervalMs
     if (!this.#platform.showsPings) return
-    const most = 2 * pingIntervalMs + SILENCE_SLACK_MS
+    const { least, most: longest } = SILENCE_SLACK_MS
+    const most = pingIntervalMs + Math.min(longest, Math.max(least, pingIntervalMs / 2))
     const look = (): void => {
       const silent = this.#platform.monotonic() - this.#heardAt
       if (silent >= most) return this.#end(`nothing was heard from the server for ${Math.round(silent)} ms`)

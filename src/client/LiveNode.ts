@@ -95,10 +95,7 @@ export class LiveNode implements TrailsNode {
       next: () => this.#next()
     }
     this.#attachment = new Attachment(platform, pool, identity, owner, {
-      capable: () => ({
-        names: [...new Set([...(options.capabilities ?? []), ...this.#commands.actions.names])],
-        graceMs: this.#commands.graceMs
-      }),
+      capable: () => this.#commands.capable,
       pingIntervalMs: options.pingIntervalMs ?? null,
       resume: resume?.place ?? null
     })
@@ -118,11 +115,11 @@ export class LiveNode implements TrailsNode {
         answer: (id, answer) => this.#answers.send(id, answer),
         answerLast: (id, answer) => this.#answers.sendLast(id, answer),
         room: () => this.#maxFrame - FRAME_BYTES,
-        now: () => platform.wallClock() + this.#attachment.clockOffsetMs,
-        onChanged: () => this.#attachment.advertise()
+        now: () => this.#attachment.clock.now,
+        onChanged: () => this.#attachment.advertise(),
+        warn: this.#warn
       },
-      options.onCancel ?? null,
-      options.cancelGraceMs ?? null
+      options
     )
     this.#attachment.start()
   }
@@ -173,16 +170,11 @@ export class LiveNode implements TrailsNode {
     return this.#children.create(name, options)
   }
 
-  onCancel(handler: CancelHandler, { graceMs }: CancelOptions = {}): void {
-    this.#commands.handle(handler, graceMs ?? null)
+  onCancel(handler: CancelHandler, options?: CancelOptions | null): void {
+    this.#commands.onCancel(handler, options ?? null)
   }
 
-  readonly on: On = (action: string, ...given: ReadonlyArray<unknown>): (() => void) => {
-    const taken = this.#commands.actions.on(action, given)
-    if (typeof taken === "function") return taken
-    this.#warn(`on: ${taken}`)
-    return () => {}
-  }
+  readonly on: On = (action: string, ...given: ReadonlyArray<unknown>): (() => void) => this.#commands.on(action, given)
 
   ready({ timeoutMs }: WaitOptions = {}): Promise<boolean> {
     const done = () => this.#attachment.attachments > 0 || this.#isOver
@@ -270,8 +262,9 @@ export class LiveNode implements TrailsNode {
     if (this.#saidEnd || this.#isOver) return
     this.#saidEnd = true
     this.#saidFarewell = true
-    // Whoever shuts down while the answer to a cancel waits for its turn has been cancelled all the same.
-    this.#outbox.offer(this.#reports.farewell(this.#answers.isWaiting ? "cancelled" : reason))
+    // Whoever shuts down in the cancel hook, or while its answer waits for its turn, has been cancelled all the same.
+    const isCancelled = this.#commands.hook !== null || this.#answers.isWaiting
+    this.#outbox.offer(this.#reports.farewell(isCancelled ? "cancelled" : reason))
     this.#attachment.wake()
   }
 
@@ -333,9 +326,7 @@ export class LiveNode implements TrailsNode {
   #onError(error: ErrorFrame): void {
     if (error.child_id !== undefined) return this.#children.onRefused(error.child_id, error)
     if (error.seq === undefined) {
-      const isSubscription = error.code === "bad_frame" || error.code === "overloaded" || error.code === "unavailable"
-      if (isSubscription) this.#children.onUnsubscribed(!error.retryable, error.retry_after_ms ?? AGAIN_MS)
-      else this.#warn(`${error.code}: ${error.message}`)
+      if (!this.#children.onUnsubscribed(error)) this.#warn(`${error.code}: ${error.message}`)
       return
     }
     if (error.retryable) {

@@ -43,7 +43,10 @@ export interface Platform {
   readonly showsPings: boolean
   /** Epoch milliseconds. */
   readonly wallClock: () => number
-  /** Milliseconds. */
+  /**
+   * Milliseconds, untouched by whoever sets the clock. Where a machine sleeps it may stand still meanwhile (Linux; browsers
+   * as their system does): what is measured with it is then too short by the sleep.
+   */
   readonly monotonic: () => number
   /** Uniform in [0, 1). */
   readonly random: () => number

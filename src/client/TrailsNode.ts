@@ -94,7 +94,7 @@ export interface CancelRequest {
   readonly reason: string
   /** Milliseconds that whoever asked waits, from the command's arrival. */
   readonly graceMs: number
-  /** What is left of them. */
+  /** What is left of them, or of fewer: another cancel that allows less holds for this one too. */
   readonly remainingMs: () => number
   /** Who asked: `admin`, `node:<id>`, `policy:onParentExit` … */
   readonly initiator: string
@@ -108,7 +108,7 @@ export interface CancelRequest {
 export type CancelHandler = (request: CancelRequest) => unknown
 
 export interface CancelOptions {
-  /** What the handler may need, milliseconds: whoever cancels waits so long at most, and no longer than he likes. */
+  /** What the handler may need, milliseconds, at most 7 days: whoever cancels waits no longer, nor longer than he likes. */
   readonly graceMs?: number
 }
 
@@ -219,7 +219,7 @@ export interface InitOptions {
   /** Goes on for another process that has handed its node over (`LiveNode.handOver`); needs its `seed` too. */
   readonly resume?: HandOver
   readonly onCancel?: CancelHandler
-  /** What `onCancel` may need, milliseconds. */
+  /** What `onCancel` may need, milliseconds, at most 7 days. */
   readonly cancelGraceMs?: number
   /** Names of actions that this node answers, besides those with a handler (`on`). */
   readonly capabilities?: ReadonlyArray<string>

@@ -84,10 +84,18 @@ const labels = (path: ReadonlyArray<string>, sha256: Hash): string =>
     .map((appId) => label(appId, sha256))
     .join(".")
 
-/** `path`: ids from the root to the node, root first; nodes below the twelfth keep the first twelve labels. */
+/** What may stand for a kind in a subject: those of newer servers too. */
+const KIND = /^[a-z][a-z_]{0,31}$/
+
+export const isSubjectKind = (kind: string): boolean => KIND.test(kind)
+
+/**
+ * `path`: ids from the root to the node, root first; nodes below the twelfth keep the first twelve labels. `kind`: one of ours, or one that a newer server
+ * knows (`isSubjectKind`).
+ */
 export const treeEventSubject = (
   namespace: string,
-  kind: TreeEventKind,
+  kind: TreeEventKind | (string & {}),
   path: ReadonlyArray<string>,
   sha256: Hash
 ): string => `trails.${encodeNamespace(namespace, sha256)}.${kind}.${labels(path, sha256)}._`

@@ -7,6 +7,9 @@ import { TREE_DEPTH } from "./Limits.ts"
 import { attachMember, splitMember, TAGS, type Signed } from "./SignedFrame.ts"
 import { encodeUtf8 } from "./Utf8.ts"
 
+/** As much of it as reading takes. */
+type Verifying = Pick<Ed25519, "verify">
+
 /** The bytes that a ticket signs: the tag and the envelope's JSON without the ticket (PROTOCOL §5). */
 export const ticketBytes = (message: string): Uint8Array => encodeUtf8(TAGS.ticket + message)
 
@@ -18,7 +21,7 @@ export const issueTicket = (message: string, seed: Uint8Array, ed25519: Ed25519)
   attachMember(message, "ticket", formatSignature(ed25519.sign(seed, ticketBytes(message))))
 
 /** Whether the envelope's ticket is by this issuer: the parent's key, or the server's for a root. */
-export const verifyTicket = (json: string, issuerKey: string, ed25519: Ed25519): boolean => {
+export const verifyTicket = (json: string, issuerKey: string, ed25519: Verifying): boolean => {
   const key = parseUsableKey(issuerKey)
   const signed = splitTicket(json)
   return key !== null && signed !== null && ed25519.verify(key, ticketBytes(signed.message), signed.signature)
@@ -40,7 +43,7 @@ export interface ChainProblem {
   readonly problem: string
 }
 
-const link = (envelope: Envelope, path: ReadonlyArray<string>, issuer: string, ed25519: Ed25519): string | null => {
+const link = (envelope: Envelope, path: ReadonlyArray<string>, issuer: string, ed25519: Verifying): string | null => {
   if (envelope.parentId !== path[path.length - 1]) return "its parent is not the node before it"
   if (path.includes(envelope.appId)) return "its node is in the chain already"
   if (path.length >= TREE_DEPTH) return `the tree is deeper than ${TREE_DEPTH}`
@@ -57,7 +60,7 @@ const link = (envelope: Envelope, path: ReadonlyArray<string>, issuer: string, e
 export const verifyChain = (
   root: { readonly appId: string; readonly key: string },
   infos: ReadonlyArray<string>,
-  ed25519: Ed25519
+  ed25519: Verifying
 ): Chain | ChainProblem => {
   const path = [root.appId]
   let key = root.key

@@ -35,6 +35,12 @@ const LAST_DESCRIPTOR = 9
 /** How a shell tells the end of a process. */
 export const exitCodeOf = ({ code, signal }: Exit): number => code ?? 128 + (constants.signals[signal!] ?? 0)
 
+/** What is left of so many milliseconds from now. */
+export const within = (milliseconds: number): (() => number) => {
+  const until = performance.now() + milliseconds
+  return () => until - performance.now()
+}
+
 /**
  * The wrapper's end, whatever its cause, ends this shell's reading; without the word before, the command's group is killed.
  * It is killed at once and not asked: nobody answers for it any more, the tree knows it as crashed, and something else may
@@ -121,21 +127,23 @@ export class CommandProcess {
     }
   }
 
-  /** Asks the group to end, and kills what is left of it after the grace. Resolves to whether it had to. */
-  async terminate(graceMs: number): Promise<boolean> {
+  /**
+   * Asks the group to end, and kills what is left of it when no time remains: `remainingMs` is asked again and again. Resolves
+   * to whether it had to.
+   */
+  async terminate(remainingMs: () => number): Promise<boolean> {
     this.signal("SIGTERM")
     // A stopped process would hear of it only when it goes on.
     this.signal("SIGCONT")
-    if (await this.#isGone(graceMs)) return false
+    if (await this.#isGone(remainingMs)) return false
     this.signal("SIGKILL")
-    await this.#isGone(REAP_MS)
+    await this.#isGone(within(REAP_MS))
     return true
   }
 
-  async #isGone(withinMs: number): Promise<boolean> {
-    const until = performance.now() + withinMs
+  async #isGone(remainingMs: () => number): Promise<boolean> {
     while (this.#exit === null || (!this.#foreground && this.signal(0))) {
-      const rest = until - performance.now()
+      const rest = remainingMs()
       if (rest <= 0) return false
       await pause(Math.min(LOOK_MS, rest))
     }

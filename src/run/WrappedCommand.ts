@@ -1,5 +1,6 @@
+import { setTimeout as pause } from "node:timers/promises"
 import type { JsonText } from "../client/JsonText.ts"
-import { CommandProcess, type Exit } from "./CommandProcess.ts"
+import { CommandProcess, type Exit, within } from "./CommandProcess.ts"
 import type { EndFacts } from "./EndReport.ts"
 import { forwardSignals } from "./ForwardedSignals.ts"
 import { Passage } from "./Passage.ts"
@@ -37,6 +38,9 @@ const freeDescriptor = (taken: ReadonlyArray<number>): number | null => {
   return null
 }
 
+/** A timer that is set longer rings at once. */
+const LONGEST_MS = 2 ** 31 - 1
+
 const once = (task: (text: string) => void): ((text: string) => void) => {
   let isDone = false
   return (text) => {
@@ -59,6 +63,7 @@ export class WrappedCommand {
   #timer: NodeJS.Timeout | null = null
   #timedOutAfterMs: number | null = null
   #stopping: Promise<boolean> | null = null
+  #remainingMs = (): number => Infinity
   #hasExited = false
 
   private constructor(process: CommandProcess, options: WrappedCommandOptions, stderr: number | null, status: number) {
@@ -75,7 +80,7 @@ export class WrappedCommand {
     if (timeoutMs !== null) {
       this.#timer = setTimeout(() => {
         this.#timedOutAfterMs = timeoutMs
-        void this.stop(graceMs)
+        void this.stop(within(graceMs))
       }, timeoutMs)
     }
     const stopForwarding = forwardSignals((name) => process.signal(name), foreground)
@@ -110,18 +115,29 @@ export class WrappedCommand {
   }
 
   /**
-   * Asks it to end, and kills what is left of its group after the grace. Resolves when it is gone. What it has left behind
-   * at an end of its own is nobody's, and its process id may be a stranger's by then.
+   * Asks it to end, and kills what is left of its group when no time remains. Resolves when it is gone. Whoever stops it, for
+   * whatever reason, may shorten the time that others have given it. What it has left behind at an end of its own is nobody's,
+   * and its process id may be a stranger's by then.
    */
-  async stop(graceMs: number): Promise<void> {
-    if (this.#hasExited) return
-    this.#stopping ??= this.#process.terminate(graceMs)
+  async stop(remainingMs: () => number): Promise<void> {
+    const others = this.#remainingMs
+    this.#remainingMs = () => Math.min(others(), remainingMs())
+    if (this.#hasExited && this.#stopping === null) return
+    this.#stopping ??= this.#process.terminate(() => this.#remainingMs())
     await this.#stopping
   }
 
-  /** Resolves when its stderr is through. */
-  async flush(): Promise<void> {
-    await this.#passage?.flush()
+  /** Of the time that whoever has stopped it has given it, milliseconds; Infinity: nobody has. */
+  get remainingMs(): number {
+    return this.#remainingMs()
+  }
+
+  /** Resolves when its stderr is through, to true; or to false when it is not after so many milliseconds. */
+  async flush(withinMs: number): Promise<boolean> {
+    if (this.#passage === null) return true
+    const flushed = this.#passage.flush().then(() => true)
+    if (withinMs === Infinity) return await flushed
+    return await Promise.race([flushed, pause(Math.min(withinMs, LONGEST_MS), false, { ref: false })])
   }
 
   async #end(exit: Exit, durationMs: number): Promise<EndFacts> {

@@ -1,8 +1,9 @@
 import { basename, delimiter, join } from "node:path"
 import { Agent } from "./Agent.ts"
 import { AgentDesk } from "./AgentDesk.ts"
-import { exitCodeOf } from "./CommandProcess.ts"
+import { exitCodeOf, within } from "./CommandProcess.ts"
 import { type EndFacts, endPayload } from "./EndReport.ts"
+import { leave } from "./leave.ts"
 import type { RunIdentity } from "./RunIdentity.ts"
 import { type Delivery, type LastWord, RunNode } from "./RunNode.ts"
 import { WrappedCommand, type WrappedCommandOptions } from "./WrappedCommand.ts"
@@ -19,6 +20,8 @@ export interface WrapperOptions extends Pick<
 
 /** A run that was timed out never looks like a success; the code is that of timeout(1). */
 const TIMED_OUT = 124
+/** How long at least a cancelled run waits for whoever reads its stderr, milliseconds. */
+const UNREAD_MS = 2000
 
 const exitCode = ({ exit, timedOutAfterMs }: EndFacts): number => {
   const code = exitCodeOf(exit)
@@ -56,7 +59,7 @@ const troubleOf = async (node: RunNode, word: LastWord | null): Promise<string |
 /**
  * One run: a command, and the node that tells of it. The command is started before anything is known of the server, and its
  * exit code is the run's, whatever becomes of the report. Resolves when all that can be done about that is done; throws
- * what hinders a process from being started.
+ * what hinders a process from being started. Ends this process by itself where a cancelled run's stderr is not read.
  */
 export const runWrapped = async (options: WrapperOptions): Promise<number> => {
   const { command, folder, graceMs, identity, warn } = options
@@ -70,9 +73,10 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
       executable: command[0]!,
       graceMs,
       warn,
-      onCancel: async ({ graceMs: asked }) => {
+      onCancel: async ({ remainingMs }) => {
         isCancelled = true
-        await wrapped?.stop(Math.min(asked, graceMs))
+        const own = within(graceMs)
+        await wrapped?.stop(() => Math.min(own(), remainingMs()))
         return wrapped === null ? null : endPayload(await wrapped.ended, null).payload
       }
     })
@@ -90,7 +94,12 @@ export const runWrapped = async (options: WrapperOptions): Promise<number> => {
     desk.close()
     agent.close()
     const trouble = await troubleOf(node, isCancelled ? null : endPayload(facts, desk.said))
-    await wrapped.flush()
+    // Whoever has cancelled it wants it gone, though nobody may read its stderr.
+    const patience = isCancelled ? Math.max(UNREAD_MS, wrapped.remainingMs) : Infinity
+    if (!(await wrapped.flush(patience))) {
+      await folder.remove()
+      leave(exitCode(facts))
+    }
     // Behind whatever the command has written, with which it shares stderr.
     if (trouble !== null) warn(`${identity.name}: ${trouble}`)
     return exitCode(facts)

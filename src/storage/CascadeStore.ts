@@ -88,6 +88,24 @@ export interface CascadePlace {
   readonly appId: string
 }
 
+/** The most operations that one issuer may have under way about one node; those of exit policies are not counted. */
+export const OPEN_CASCADES = 100
+
+export type Begun =
+  /** `isNew` false: there is this one already. `plan`: as it was begun just now; null: by an earlier attempt. */
+  | { readonly _tag: "Begun"; readonly id: string; readonly isNew: boolean; readonly plan: CascadeRow | null }
+  /** The key was used for another one. */
+  | { readonly _tag: "Conflict" }
+  /** This issuer has `OPEN_CASCADES` under way about the node: nothing was begun. */
+  | { readonly _tag: "Full" }
+
+/** An operation that is not through. */
+export interface RunningCascade {
+  readonly id: string
+  /** A step of it would change something. */
+  readonly hasWork: boolean
+}
+
 /** A node whose actor has something to look at. */
 export interface Touched {
   readonly appId: string
@@ -98,9 +116,10 @@ export interface Touched {
 
 /** A node's end with consequences for others (PROTOCOL §2 `supervision`). */
 export interface Exit {
+  /** Of its log row: where the reading has got to. */
+  readonly id: number
   readonly appId: string
   readonly parentId: string | null
-  /** Its log row. */
   readonly n: number
   /** Of a crash, or of one that never started. */
   readonly onCrash: "cancel_siblings" | "escalate" | null
@@ -124,10 +143,8 @@ export interface CascadeRound {
 export class CascadeStore extends Context.Service<
   CascadeStore,
   {
-    /** `isNew` false: there is this one already. null: no such node. */
-    readonly begin: (
-      cascade: NewCascade
-    ) => Effect.Effect<{ readonly id: string; readonly isNew: boolean } | null, StoreError>
+    /** null: no such node. */
+    readonly begin: (cascade: NewCascade) => Effect.Effect<Begun | null, StoreError>
     /** What `begin` would plan; nothing is written. null: no such node. */
     readonly preview: (cascade: NewCascade) => Effect.Effect<CascadeRow | null, StoreError>
     readonly read: (id: string) => Effect.Effect<CascadeRow | null, StoreError>
@@ -144,10 +161,10 @@ export class CascadeStore extends Context.Service<
       after: CascadePlace | null,
       limit: number
     ) => Effect.Effect<ReadonlyArray<CascadeNode>, StoreError>
-    /** Asks those again who could not be told or have refused, unless they have ended. Nothing else is done twice. */
+    /** Of an operation that is through: asks those again who could not be told or have refused, unless they have ended. */
     readonly retry: (id: string) => Effect.Effect<void, StoreError>
-    /** Operations that are not through, the oldest first. */
-    readonly running: (limit: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    /** Operations that are not through, the oldest first; `after` is the id of the last one before. */
+    readonly running: (after: string | null, limit: number) => Effect.Effect<ReadonlyArray<RunningCascade>, StoreError>
     /**
      * One step of an operation: notes who is through, ends whose grace is over, asks the next level once all below it are
      * through. Harmless when two do it at once.

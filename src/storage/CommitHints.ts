@@ -2,8 +2,11 @@ import { Context, Effect, Layer } from "effect"
 import type { NodeState } from "../protocol/Frames.ts"
 import { NodeStore } from "./NodeStore.ts"
 
-/** `path`: of a node with new log rows, root first, itself last. `status`: what they have made of it. */
-export type OnCommit = (path: ReadonlyArray<string>, status: NodeState) => void
+/**
+ * `path`: of a node with new log rows, root first, itself last. `status`: what they have made of it. `answers`: there is an
+ * answer to a command among them.
+ */
+export type OnCommit = (path: ReadonlyArray<string>, status: NodeState, answers: boolean) => void
 
 /**
  * Tells that rows of a node have been committed: a hint to look at the log, never the fact (DESIGN §2). Of commits of this
@@ -27,8 +30,8 @@ export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Lay
     const store = yield* NodeStore
     const listeners = new Set<OnCommit>()
     const foreign = new Set<() => void>()
-    const tell: OnCommit = (path, status) => {
-      for (const listener of listeners) listener(path, status)
+    const tell: OnCommit = (path, status, answers) => {
+      for (const listener of listeners) listener(path, status, answers)
     }
     const hinted = NodeStore.of({
       ...store,
@@ -37,8 +40,9 @@ export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Lay
           Effect.sync(() => {
             if (listeners.size === 0) return
             for (let i = 0; i < writes.length; i++) {
-              const { hot, path } = writes[i]!
-              if (outcomes[i]?._tag === "Committed") tell(path, hot.status)
+              const { commands, hot, path } = writes[i]!
+              if (outcomes[i]?._tag !== "Committed") continue
+              tell(path, hot.status, commands?.some(({ _tag }) => _tag === "Answered") === true)
             }
           })
         ),
@@ -46,7 +50,7 @@ export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Lay
         Effect.tap(store.birth(request), (outcome) =>
           Effect.sync(() => {
             // One that exists may have been born by an attempt of ours whose answer was lost.
-            if (outcome._tag !== "Refused") tell(outcome.row.path, outcome.row.status)
+            if (outcome._tag !== "Refused") tell(outcome.row.path, outcome.row.status, false)
           })
         )
     })

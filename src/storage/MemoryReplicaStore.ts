@@ -62,6 +62,13 @@ export const layer: Layer.Layer<ReplicaStore, never, MemoryTables> = Layer.effec
           lease.cursor = Math.max(lease.cursor, cursor)
           return true
         }),
+      restartDuty: (duty, boot) =>
+        step(tables, ({ leases }, now) => {
+          const lease = leases.get(duty)
+          if (lease === undefined || lease.holder !== boot || lease.expiresAt <= now) return false
+          lease.cursor = 0
+          return true
+        }),
       releaseDuty: (duty, boot) =>
         step(tables, ({ leases }, now) => {
           const lease = leases.get(duty)

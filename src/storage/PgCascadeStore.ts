@@ -7,52 +7,60 @@ import {
   CascadeStore,
   type Exit,
   type NewCascade,
+  OPEN_CASCADES,
+  type RunningCascade,
   type Touched
 } from "./CascadeStore.ts"
-import { Database, type Row } from "./Database.ts"
+import { type Connection, Database, type Row } from "./Database.ts"
 import { pgJson, pgOptionalText, pgText } from "./PgText.ts"
 import {
   CASCADE_BATCH,
+  dueCascade,
   finishCascade,
+  FORCED_BATCH,
   forceCascade,
   giveUpCascade,
   grantCascades,
   releaseCascade,
   resolveCascade,
-  retryCascade,
-  runningCascades
+  retryCascade
 } from "./sql/cascade/advance.ts"
 import { exitsAfter } from "./sql/cascade/exits.ts"
 import { beginCascade, knownCascade, lockCascade, previewCascade, withdrawScheduled } from "./sql/cascade/plan.ts"
 import { cascadeNodes, listCascades, readCascade } from "./sql/cascade/read.ts"
+import { openCascades, runningCascades } from "./sql/cascade/running.ts"
 
 const as = <A>(rows: ReadonlyArray<Row>): ReadonlyArray<A> => rows as ReadonlyArray<unknown> as ReadonlyArray<A>
 
-const idOf = (rows: ReadonlyArray<Row>): string | null => (rows[0]?.["id"] as string | undefined) ?? null
+/** One that asks for nothing is none: who has no tags at all would not hold it. */
+const filterOf = ({ filter }: NewCascade): string | null =>
+  filter === null || Object.keys(filter).length === 0 ? null : pgJson(filter)
 
 const planOf = (cascade: NewCascade) => {
-  const { action, appId, deadlineMs, filter, graceMs, origin, scope } = cascade
-  return [appId, scope, filter === null ? null : pgJson(filter), pgText(action), graceMs, deadlineMs, origin]
+  const { action, appId, deadlineMs, graceMs, origin, scope } = cascade
+  return [appId, scope, filterOf(cascade), pgText(action), graceMs, deadlineMs, origin]
 }
 
 /**
  * Only a whole cancel seals: another action ends nothing, and what a filter leaves out goes on to have children
  * (docs/protocol.md §13).
  */
-const seals = ({ action, filter, scope }: NewCascade): boolean =>
-  action === "cancel" && scope !== "node" && filter === null
+const seals = (cascade: NewCascade): boolean =>
+  cascade.action === "cancel" && cascade.scope !== "node" && filterOf(cascade) === null
 
 const NONE = Object.fromEntries(CASCADE_OUTCOMES.map((outcome) => [outcome, 0])) as Omit<
   CascadeCounts,
   "pending" | "asked"
 >
 
-const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
+/** The plan of an operation, with `id` null of one that was not begun. `withdrawn`: how many ended with it. */
+const rowOf = (cascade: NewCascade, id: string | null, row: Row, withdrawn = 0): CascadeRow => {
   const { idempotencyKey: _key, payload: _payload, traceparent: _traceparent, ...common } = cascade
   const [total, ended] = [row["total"] as number, row["ended"] as number]
   return {
     ...common,
-    id: null,
+    filter: filterOf(cascade) === null ? null : cascade.filter,
+    id,
     appName: row["appName"] as string,
     graceMs: row["graceMs"] as number,
     createdAt: row["now"] as number,
@@ -60,7 +68,7 @@ const previewOf = (cascade: NewCascade, row: Row): CascadeRow => {
     levels: row["levels"] as number,
     level: row["level"] as number | null,
     total,
-    counts: { ...NONE, pending: total - ended, asked: 0, already_terminal: ended }
+    counts: { ...NONE, pending: total - ended - withdrawn, asked: 0, acked: withdrawn, already_terminal: ended }
   }
 }
 
@@ -80,6 +88,23 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
       }
     })
 
+    const force = Effect.fnUntraced(function* (id: string) {
+      const due = (yield* database.query(dueCascade, [id])).map((row) => row["appId"])
+      const forced: Array<Touched> = []
+      for (let from = 0; from < due.length; from += FORCED_BATCH) {
+        const some = JSON.stringify(due.slice(from, from + FORCED_BATCH))
+        forced.push(...as<Touched>(yield* database.query(forceCascade, [id, some])))
+      }
+      return forced
+    })
+
+    /** What somebody asks for is bounded; what follows from an end is not, and must not get lost. */
+    const isFull = Effect.fnUntraced(function* (connection: Connection, { appId, issuedBy, origin }: NewCascade) {
+      if (origin !== null) return false
+      const [row] = yield* connection.query(openCascades, [appId, pgText(issuedBy), OPEN_CASCADES])
+      return row?.["count"] === OPEN_CASCADES
+    })
+
     return {
       begin: Effect.fnUntraced(function* (cascade) {
         const { appId, id, idempotencyKey, issuedBy, payload, reason, traceparent } = cascade
@@ -87,32 +112,48 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
         const made = yield* database.transaction(
           "cascade",
           Effect.fnUntraced(function* (transaction) {
+            if (yield* isFull(transaction, cascade)) return "full" as const
             if (isSeal) yield* transaction.query(lockCascade, [appId])
-            const begun = idOf(
-              yield* transaction.query(beginCascade, [
-                ...planOf(cascade),
-                id,
-                payload,
-                pgText(reason),
-                pgText(issuedBy),
-                pgOptionalText(idempotencyKey),
-                pgOptionalText(traceparent),
-                isSeal
-              ])
-            )
-            if (begun !== null && cascade.action === "cancel") yield* transaction.commitWith(withdrawScheduled, [begun])
-            return begun
+            const [begun] = yield* transaction.query(beginCascade, [
+              ...planOf(cascade),
+              id,
+              payload,
+              pgText(reason),
+              pgText(issuedBy),
+              pgOptionalText(idempotencyKey),
+              pgOptionalText(traceparent),
+              isSeal
+            ])
+            if (begun === undefined) return null
+            const withdrawn = cascade.action === "cancel" ? yield* transaction.commitWith(withdrawScheduled, [id]) : []
+            return rowOf(cascade, id, begun, withdrawn.length)
           })
         )
-        if (made !== null) return { id: made, isNew: true }
-        const known = idOf(
-          yield* database.query(knownCascade, [appId, pgText(issuedBy), pgOptionalText(idempotencyKey), id])
+        if (made !== null && made !== "full") return { _tag: "Begun", id, isNew: true, plan: made }
+        const [known] = as<{ readonly id: string; readonly isSame: boolean }>(
+          yield* database.query(knownCascade, [
+            appId,
+            pgText(issuedBy),
+            pgOptionalText(idempotencyKey),
+            id,
+            pgText(cascade.action),
+            payload,
+            cascade.scope,
+            filterOf(cascade),
+            pgText(reason),
+            cascade.deadlineMs,
+            cascade.graceMs
+          ])
         )
-        return known === null ? null : { id: known, isNew: known === id }
+        if (known !== undefined)
+          return known.isSame
+            ? { _tag: "Begun", id: known.id, isNew: known.id === id, plan: null }
+            : { _tag: "Conflict" }
+        return made === "full" ? { _tag: "Full" } : null
       }),
       preview: (cascade) =>
         Effect.map(database.query(previewCascade, planOf(cascade)), ([row]) =>
-          row === undefined ? null : previewOf(cascade, row)
+          row === undefined ? null : rowOf(cascade, null, row)
         ),
       read: (id) => Effect.map(database.query(readCascade, [id]), (rows) => as<CascadeRow>(rows)[0] ?? null),
       list: (appId, after, limit) =>
@@ -123,11 +164,11 @@ export const layer: Layer.Layer<CascadeStore, never, Database> = Layer.effect(
           (rows) => as<CascadeNode>(rows)
         ),
       retry: (id) => Effect.asVoid(database.query(retryCascade, [id])),
-      running: (limit) =>
-        Effect.map(database.query(runningCascades, [limit]), (rows) => rows.map((row) => row["id"] as string)),
+      running: (after, limit) =>
+        Effect.map(database.query(runningCascades, [after, limit]), (rows) => as<RunningCascade>(rows)),
       advance: Effect.fnUntraced(function* (id) {
         yield* database.query(resolveCascade, [id])
-        const forced = as<Touched>(yield* database.query(forceCascade, [id]))
+        const forced = yield* force(id)
         yield* database.query(giveUpCascade, [id])
         const asked = yield* release(id)
         const isFinished = asked.length === 0 && (yield* database.query(finishCascade, [id])).length === 1

@@ -1,15 +1,21 @@
 import { Effect, Layer } from "effect"
+import { isFinal } from "../protocol/Final.ts"
 import type { NodeState } from "../protocol/Frames.ts"
-import { type CommandRow, CommandStore, type NewCommand, type Sent } from "./CommandStore.ts"
+import { type CommandRow, CommandStore, type NewCommand, OPEN_ANSWER_BYTES, type Sent } from "./CommandStore.ts"
 import { Database, type Row } from "./Database.ts"
 import { pgOptionalText, pgText } from "./PgText.ts"
 import {
   expireCommands,
+  expireEnded,
+  expireLeft,
   knownCommand,
+  lastEnd,
   listCommands,
+  listOpenCommands,
   openCommands,
   readCommand,
   sendCommand,
+  throughCommands,
   untoldNodes
 } from "./sql/commands.ts"
 
@@ -35,7 +41,8 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
       ])
       if (row === undefined) return { _tag: "Unknown" } as Sent
       const found = row as unknown as CommandRow & { readonly id: number | null }
-      if (found.id === null) return { _tag: "Ended", status: row["status"] as NodeState } as Sent
+      const status = row["status"] as NodeState
+      if (found.id === null) return (isFinal(status) ? { _tag: "Ended", status } : { _tag: "Full" }) as Sent
       return (
         found.correlationId === correlationId
           ? { _tag: "Queued", row: found, ...placeOf(row) }
@@ -61,15 +68,29 @@ export const layer: Layer.Layer<CommandStore, never, Database> = Layer.effect(
       }),
       read: (appId, correlationId) =>
         Effect.map(database.query(readCommand, [appId, correlationId]), (rows) => as(rows)[0] ?? null),
+      through: (commands) => Effect.map(database.query(throughCommands, [JSON.stringify(commands)]), as),
       list: (appId, { after, limit }, open) =>
-        Effect.map(database.query(listCommands, [appId, after, limit, open]), as),
+        Effect.map(database.query(open ? listOpenCommands : listCommands, [appId, after, limit]), as),
       open: (requests) =>
-        Effect.map(database.query(openCommands, [JSON.stringify(requests)]), (rows) =>
-          Map.groupBy(as(rows), (row) => row.appId)
+        Effect.map(database.query(openCommands, [JSON.stringify(requests)]), (rows) => {
+          const bytes = rows.reduce((sum, row) => sum + (row["bytes"] as number), 0)
+          return {
+            commands: Map.groupBy(as(rows), (row) => row.appId),
+            answered: bytes < OPEN_ANSWER_BYTES ? requests.length : (rows.at(-1)?.["place"] as number)
+          }
+        }),
+      untold: (boot, after, limit) =>
+        Effect.map(database.query(untoldNodes, [boot, after, limit]), (rows) =>
+          rows.map((row) => row["appId"] as string)
         ),
-      untold: (boot, limit) =>
-        Effect.map(database.query(untoldNodes, [boot, limit]), (rows) => rows.map((row) => row["appId"] as string)),
-      expire: (limit) => Effect.map(database.query(expireCommands, [limit]), (rows) => rows.length)
+      expire: (limit) => Effect.map(database.query(expireCommands, [limit]), (rows) => rows.length),
+      expireEnded: (after, limit) =>
+        Effect.map(database.query(expireEnded, [after, limit]), ([row]) => ({
+          upTo: row?.["upTo"] as number,
+          more: row?.["more"] === true
+        })),
+      lastEnd: Effect.map(database.query(lastEnd, []), ([row]) => row?.["id"] as number),
+      expireLeft: (limit) => Effect.map(database.query(expireLeft, [limit]), (rows) => rows.length)
     }
   })
 )

@@ -9,7 +9,8 @@ import {
   reapExpiredReplicas,
   releaseDuty,
   releaseReplica,
-  renewReplica
+  renewReplica,
+  restartDuty
 } from "./sql/leases.ts"
 
 /** `ReplicaStore` on SQL; all times are the database's. */
@@ -35,6 +36,7 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
         })),
       advanceDuty: (duty, boot, cursor) =>
         Effect.map(database.query(advanceDuty, [duty, boot, cursor]), (rows) => rows.length === 1),
+      restartDuty: (duty, boot) => Effect.map(database.query(restartDuty, [duty, boot]), (rows) => rows.length === 1),
       releaseDuty: (duty, boot) => Effect.asVoid(database.query(releaseDuty, [duty, boot]))
     }
   })

@@ -39,6 +39,8 @@ export class ReplicaStore extends Context.Service<
     ) => Effect.Effect<{ readonly held: boolean; readonly cursor: number }, StoreError>
     /** Moves the duty's cursor forward; never back. False: this boot does not hold the duty any more. */
     readonly advanceDuty: (duty: string, boot: string, cursor: number) => Effect.Effect<boolean, StoreError>
+    /** Sets the duty's cursor to 0, for a reader that has to begin anew. False: this boot does not hold the duty any more. */
+    readonly restartDuty: (duty: string, boot: string) => Effect.Effect<boolean, StoreError>
     readonly releaseDuty: (duty: string, boot: string) => Effect.Effect<void, StoreError>
   }
 >()("trails/storage/ReplicaStore") {}

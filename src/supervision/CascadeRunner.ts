@@ -1,24 +1,41 @@
-import { Effect } from "effect"
-import { CascadeStore } from "../storage/CascadeStore.ts"
-import type { StoreError } from "../storage/StoreError.ts"
+import { Cause, Effect, Fiber, Semaphore } from "effect"
+import { CascadeStore, type RunningCascade } from "../storage/CascadeStore.ts"
 import type { ReplicaStore } from "../storage/ReplicaStore.ts"
+import type { StoreError } from "../storage/StoreError.ts"
 import type { Telemetry } from "../Telemetry.ts"
+import { causeText } from "./CauseText.ts"
 import type { ChildSpec } from "./ChildSpec.ts"
-import { duty } from "./Duty.ts"
+import { duty, type DutyTerm } from "./Duty.ts"
 import { HintTarget } from "./HintTarget.ts"
 import { monotonicClock } from "./MonotonicClock.ts"
+import { rareWarning } from "./RareWarning.ts"
 import type { ReplicaLease } from "./ReplicaLease.ts"
+
+// Invariants:
+// R1  Every operation that is not through is looked at in each round, however many wait before it.
+// R2  An operation that fails, or whose statements take long, holds up no other: a round does not wait for it.
+// R3  Nobody is forced by a step that follows an absence of the database before the graces have been granted again; and
+//     only an absence of the database grants them, not the failure of one operation.
 
 /** How often new operations are looked for. */
 const INTERVAL = 250
-/** Operations at a time. */
-const AT_ONCE = 100
+/** Operations that one statement looks for. */
+const PAGE = 100
+/** Operations that are moved on at the same time. */
+const AT_ONCE = 4
+/** What a round waits for the operations of a page; who takes longer goes on beside the next rounds. */
+const PATIENCE = 1000
 /** Between two rounds while something is under way: the shortest, and so many times as long as the round took. */
 const BREATH = 20
 const SHARE = 4
 const LONGEST = 500
-/** A pause between two rounds in which answers may have been lost on us: a restart, a database that was away. */
-const ABSENCE = 1500
+/** The database is heard so often while something is under way. */
+const PULSE = 500
+/** So long without an answer of it, and answers of nodes may have been lost: a restart, a database that was away. */
+const ABSENCE = 2000
+/** When an operation that failed is tried again: at first, and doubling up to the last. */
+const AGAIN = 1000
+const LAST_AGAIN = 30_000
 
 /**
  * Drives cascades (DESIGN §6): releases their levels, deepest first, and ends whom nobody could reach in time. Where an
@@ -33,34 +50,86 @@ export const cascadeRunner: Effect.Effect<
   const store = yield* CascadeStore
   const target = yield* HintTarget
   const now = yield* monotonicClock
-  let lastRound = Number.NEGATIVE_INFINITY
+  const permits = yield* Semaphore.make(AT_ONCE)
+  let heardAt = Number.NEGATIVE_INFINITY
+  let owesGrace = false
+  let hasMoved = false
+  /** Operations that a former round has not waited for. */
+  const busy = new Set<string>()
+  const troubles = new Map<string, { readonly pauseMs: number; readonly until: number }>()
+
+  const heard = <A>(statement: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
+    Effect.tap(statement, () =>
+      Effect.sync(() => {
+        owesGrace ||= now() - heardAt > ABSENCE
+        heardAt = now()
+      })
+    )
 
   const advance = Effect.fnUntraced(function* (id: string) {
-    const { asked, forced, isFinished } = yield* store.advance(id)
+    if (owesGrace) return
+    const { asked, forced, isFinished } = yield* heard(store.advance(id))
+    troubles.delete(id)
     for (const { appId, epoch, owner } of forced) if (owner !== null) target.hint(appId, owner, "moved", epoch)
     for (const { appId, epoch, owner } of asked) if (owner !== null) target.hint(appId, owner, "commanded", epoch)
-    return isFinished || asked.length > 0
+    hasMoved ||= isFinished || asked.length > 0 || forced.length > 0
   })
+
+  const warn = rareWarning(now, (text) => `an operation failed and is tried again: ${text}`)
+
+  const failed = (id: string, text: string) => {
+    const pauseMs = Math.min(LAST_AGAIN, 2 * (troubles.get(id)?.pauseMs ?? AGAIN / 2))
+    troubles.set(id, { pauseMs, until: now() + pauseMs })
+    return warn(text)
+  }
+
+  const attempt = (id: string) =>
+    permits
+      .withPermits(1)(advance(id))
+      .pipe(
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.void : failed(id, `${id}: ${causeText(cause)}`)
+        ),
+        Effect.ensuring(Effect.sync(() => busy.delete(id)))
+      )
+
+  const isReady = (id: string): boolean => !busy.has(id) && now() >= (troubles.get(id)?.until ?? 0)
 
   /** True: something is under way. */
-  const round = Effect.fnUntraced(function* () {
-    const ids: ReadonlyArray<string> = yield* store.running(AT_ONCE)
-    if (ids.length > 0 && now() - lastRound > ABSENCE) yield* store.grant
+  const round = Effect.fnUntraced(function* (term: DutyTerm) {
     const from = now()
-    let hasMoved = false
-    for (const id of ids) hasMoved = (yield* advance(id)) || hasMoved
-    lastRound = now()
-    yield* Effect.sleep(hasMoved ? BREATH : Math.min(LONGEST, Math.max(BREATH, SHARE * (lastRound - from))))
-    return ids.length > 0
+    hasMoved = false
+    let after: string | null = null
+    let isOver = false
+    while (!isOver && term.held()) {
+      const page: ReadonlyArray<RunningCascade> = yield* heard(store.running(after, PAGE))
+      if (owesGrace) {
+        if (page.length > 0) yield* store.grant
+        owesGrace = false
+        troubles.clear()
+      }
+      const fibers: Array<Fiber.Fiber<void>> = []
+      for (const { hasWork, id } of page) {
+        if (!hasWork || !isReady(id)) continue
+        busy.add(id)
+        fibers.push(yield* Effect.forkChild(attempt(id)))
+      }
+      yield* Effect.timeoutOption(Fiber.awaitAll(fibers), PATIENCE)
+      after = page.at(-1)?.id ?? after
+      isOver = page.length < PAGE
+    }
+    yield* Effect.sleep(hasMoved ? BREATH : Math.min(LONGEST, Math.max(BREATH, SHARE * (now() - from))))
+    return after !== null
   })
 
-  return duty("cascades", {
-    intervalMs: INTERVAL,
-    body: (term): Effect.Effect<void, StoreError> =>
-      Effect.gen(function* () {
-        while (term.held() && (yield* round())) {
-          // One level after the other, as fast as answers come.
-        }
-      })
+  const pulse = Effect.forever(Effect.andThen(Effect.sleep(PULSE), Effect.ignore(heard(store.running(null, 0)))))
+
+  const rounds = Effect.fnUntraced(function* (term: DutyTerm) {
+    busy.clear()
+    while (term.held() && (yield* round(term))) {
+      // One level after the other, as fast as answers come.
+    }
   })
+
+  return duty("cascades", { intervalMs: INTERVAL, body: (term) => Effect.raceFirst(rounds(term), pulse) })
 })

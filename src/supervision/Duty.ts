@@ -4,11 +4,13 @@ import { Telemetry } from "../Telemetry.ts"
 import { causeText } from "./CauseText.ts"
 import { type ChildSpec, defaultIntensity } from "./ChildSpec.ts"
 import { monotonicClock } from "./MonotonicClock.ts"
+import { rareWarning } from "./RareWarning.ts"
 import { ReplicaLease } from "./ReplicaLease.ts"
 
 // Invariants:
 // D1  The body runs only while this replica holds both its own lease and the duty's, by its own monotonic clock counted
 //     from before the question was sent; it is interrupted before another replica can be granted the duty.
+//     A replica that can't carry it out neither asks for it nor keeps it.
 // D2  A body that fails is run again at the next tick; a defect ends the child, which its supervisor restarts.
 // A body's effects must stay harmless when two of them overlap all the same (an uninterruptible statement under way):
 // duties only find and hint, the row's compare-and-set decides (DESIGN §2).
@@ -26,10 +28,13 @@ export interface DutyOptions<E, R> {
   readonly body: (term: DutyTerm) => Effect.Effect<unknown, E, R>
   /** How long a dead holder blocks the duty. Default 3 s. */
   readonly ttlMs?: number
+  /** Whether this replica can carry it out at the moment. Default: always. */
+  readonly able?: () => boolean
 }
 
 const RELEASE_LIMIT = 1_000
-const SAME_ERROR_AGAIN = 30_000
+/** Between two looks whether it is still able, milliseconds. */
+const ABLE_EVERY = 250
 
 /** A duty that one replica at a time carries out, as a child spec (DESIGN §4 `leases`). */
 export const duty = <E, R>(
@@ -46,10 +51,10 @@ export const duty = <E, R>(
     const telemetry = yield* Telemetry
     const now = yield* monotonicClock
     const ttlMs = options.ttlMs ?? 3_000
+    const able = options.able ?? (() => true)
     const runs = telemetry.dutyRuns.of(name)
     const failures = telemetry.dutyFailures.of(name)
     let grantedAt = Number.NEGATIVE_INFINITY
-    let lastError = { text: "", at: Number.NEGATIVE_INFINITY }
 
     const held = () => lease.holds() && now() - grantedAt < ttlMs
     telemetry.gauge("duty_held", () => (held() ? 1 : 0), { duty: name })
@@ -65,6 +70,11 @@ export const duty = <E, R>(
       return answer
     })
 
+    /** Ends when somebody else had better carry it out; then it is given up. */
+    const disabled = Effect.gen(function* () {
+      while (able()) yield* Effect.sleep(ABLE_EVERY)
+    })
+
     /** Ends when the duty is lost, at the latest when its time is over without an answer. */
     const renewals = Effect.gen(function* () {
       let pause = ttlMs / 3
@@ -76,13 +86,11 @@ export const duty = <E, R>(
       }
     })
 
-    const failed = Effect.fnUntraced(function* (text: string) {
+    const warn = rareWarning(now, (text) => `duty ${name} failed and is tried again: ${text}`)
+    const failed = (text: string) => {
       failures.add()
-      // A body runs several times a second: the same error is told once in a while.
-      if (text === lastError.text && now() - lastError.at < SAME_ERROR_AGAIN) return
-      lastError = { text, at: now() }
-      yield* Effect.logWarning(`duty ${name} failed and is tried again: ${text}`)
-    })
+      return warn(text)
+    }
 
     const work = Effect.fnUntraced(function* (term: DutyTerm) {
       while (true) {
@@ -101,9 +109,10 @@ export const duty = <E, R>(
     })
 
     while (true) {
-      const answer = lease.holds() ? yield* ask(ttlMs / 2) : null
+      const answer = lease.holds() && able() ? yield* ask(ttlMs / 2) : null
       if (answer?.held === true) {
-        yield* Effect.raceFirst(renewals, work({ cursor: answer.cursor, held })).pipe(Effect.ensuring(release))
+        const term = { cursor: answer.cursor, held }
+        yield* Effect.raceAllFirst([renewals, disabled, work(term)]).pipe(Effect.ensuring(release))
       }
       // Spread out, so that replicas started together do not ask together.
       yield* Effect.sleep((ttlMs / 3) * (yield* Random.nextBetween(0.75, 1.25)))

@@ -1,16 +1,28 @@
 import { randomUUID } from "node:crypto"
-import { Effect } from "effect"
+import { Cause, Effect } from "effect"
 import { type CascadeScope, CascadeStore, type Exit } from "../storage/CascadeStore.ts"
 import { ReplicaStore } from "../storage/ReplicaStore.ts"
 import type { StoreError } from "../storage/StoreError.ts"
 import type { Telemetry } from "../Telemetry.ts"
+import { causeText } from "./CauseText.ts"
 import type { ChildSpec } from "./ChildSpec.ts"
 import { duty, type DutyTerm } from "./Duty.ts"
+import { monotonicClock } from "./MonotonicClock.ts"
+import { rareWarning } from "./RareWarning.ts"
 import { ReplicaLease } from "./ReplicaLease.ts"
+
+// Invariants:
+// E1  The lease's cursor passes no end whose consequences have not begun: whoever reads on after a restart finds it again.
+// E2  An end that fails holds up no other: what is behind it is read on, and the end is tried again.
 
 const INTERVAL = 250
 const BATCH = 500
 const NAME = "exit-policies"
+/** When an end that failed is tried again: at first, and doubling up to the last. */
+const AGAIN = 1000
+const LAST_AGAIN = 60_000
+/** So many may be open; where that many fail it is not they. */
+const MOST_FAILED = 1000
 /** What a node gets that has to end because another one has, milliseconds. */
 const GRACE = 10_000
 
@@ -33,10 +45,26 @@ const consequencesOf = ({ appId, hasDependents, onCrash, parentId }: Exit): Read
   return found
 }
 
+interface Failed {
+  readonly exit: Exit
+  readonly pauseMs: number
+  readonly until: number
+}
+
+interface Place {
+  readonly term: DutyTerm | null
+  /** How far this holding of the duty has read. */
+  cursor: number
+  /** What the lease says. */
+  noted: number
+  /** By the id of the end. */
+  readonly failed: Map<number, Failed>
+}
+
 /**
  * Executes what parents have laid down at the births of their children (PROTOCOL §2 `supervision`): a reader of the log's
  * ends whose cursor is its lease's. An end may be read twice, by two replicas even: the operation is named by it, and is
- * there once.
+ * there once. One that fails is tried again beside the reading, and the cursor waits for it.
  */
 export const exitPolicies: Effect.Effect<
   ChildSpec<ReplicaLease | ReplicaStore | Telemetry>,
@@ -47,8 +75,9 @@ export const exitPolicies: Effect.Effect<
   const replicas = yield* ReplicaStore
   const { boot } = yield* ReplicaLease
 
-  /** How far this holding of the duty has read. */
-  let place: { readonly term: DutyTerm | null; cursor: number } = { term: null, cursor: 0 }
+  const now = yield* monotonicClock
+
+  let place: Place = { term: null, cursor: 0, noted: 0, failed: new Map() }
 
   const execute = Effect.fnUntraced(function* (exit: Exit) {
     for (const consequence of consequencesOf(exit)) {
@@ -65,19 +94,47 @@ export const exitPolicies: Effect.Effect<
         traceparent: null
       })
     }
+    place.failed.delete(exit.id)
+  })
+
+  const warn = rareWarning(now, (text) => `what follows from an end could not begin and is tried again: ${text}`)
+
+  const attempt = (exit: Exit): Effect.Effect<void> =>
+    Effect.catchCause(execute(exit), (cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      const before = place.failed.get(exit.id)
+      const pauseMs = before === undefined ? AGAIN : Math.min(LAST_AGAIN, 2 * before.pauseMs)
+      place.failed.set(exit.id, { exit, pauseMs, until: now() + pauseMs })
+      return warn(causeText(cause))
+    })
+
+  const retry = Effect.suspend(() => {
+    const due = [...place.failed.values()].filter(({ until }) => until <= now())
+    return Effect.forEach(due, ({ exit }) => attempt(exit), { discard: true })
+  })
+
+  /** As far as everything has begun. */
+  const note = Effect.suspend(() => {
+    const upTo = Math.min(place.cursor, ...Array.from(place.failed.keys(), (id) => id - 1))
+    if (upTo === place.noted) return Effect.void
+    place.noted = upTo
+    return replicas.advanceDuty(NAME, boot, upTo)
   })
 
   return duty(NAME, {
     intervalMs: INTERVAL,
     body: (term): Effect.Effect<void, StoreError> =>
       Effect.gen(function* () {
-        if (place.term !== term) place = { term, cursor: term.cursor }
+        if (place.term !== term) place = { term, cursor: term.cursor, noted: term.cursor, failed: new Map() }
         while (term.held()) {
-          const { exits, upTo } = yield* cascades.exits(place.cursor, BATCH)
-          if (upTo === place.cursor) return
-          for (const exit of exits) yield* execute(exit)
-          yield* replicas.advanceDuty(NAME, boot, upTo)
+          yield* retry
+          const isFull = place.failed.size >= MOST_FAILED
+          const { exits, upTo } = yield* cascades.exits(place.cursor, isFull ? 0 : BATCH)
+          for (const exit of exits) yield* attempt(exit)
+          const isOver = upTo === place.cursor
           place.cursor = upTo
+          yield* note
+          if (isOver) return
         }
       })
   })

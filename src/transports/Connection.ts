@@ -1,16 +1,16 @@
 import { randomBytes } from "node:crypto"
 import type { Duplex } from "node:stream"
 import type { Admission } from "../actors/NodeMessage.ts"
-import type { LossCause } from "../actors/SessionPort.ts"
+import type { LossCause, Room } from "../actors/SessionPort.ts"
 import { decodeClientFrame, isFrameProblem } from "../protocol/FrameDecoder.ts"
 import type { Dialect, ErrorFrame, Level } from "../protocol/Frames.ts"
+import { Backlog } from "./Backlog.ts"
 import { CountWindow } from "./CountWindow.ts"
 import { Heartbeat } from "./Heartbeat.ts"
 import { Inbound, type InboundOwner } from "./Inbound.ts"
 import { ReadGate } from "./ReadGate.ts"
 import type { Session } from "./Session.ts"
 import { errorFrame, type Member, sealFrame, type SocketHub } from "./SocketHub.ts"
-import type { Room } from "./Subscription.ts"
 import type { SocketOwner, TrailsSocket } from "./TrailsSocket.ts"
 
 export interface Greeting {
@@ -39,13 +39,12 @@ export class Connection implements SocketOwner, InboundOwner, Member {
   readonly sessions = new Map<string, Session>()
   readonly #socket: TrailsSocket
   readonly #inbound: Inbound
+  readonly #backlog: Backlog
   readonly #heartbeat: Heartbeat
   readonly #errors = new CountWindow()
   /** Nodes whose registration here is decided or under way. */
   #seen: Set<string> | null = null
   #asking = 0
-  /** Who waits for the peer to read. */
-  #hungry: Array<() => void> | null = null
   #registered = false
   #strangerBytes = 0
   /** Since when it has no node, monotonic milliseconds. */
@@ -63,6 +62,7 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     this.gate = new ReadGate(socket, hub.limits, hub.budget)
     this.#socket = socket
     this.#inbound = new Inbound(this)
+    this.#backlog = new Backlog(socket, hub.limits.eventBacklogBytes)
     this.#inbound.place.inherit()
     this.#heartbeat = new Heartbeat(socket)
     this.#emptySince = hub.now()
@@ -142,12 +142,15 @@ export class Connection implements SocketOwner, InboundOwner, Member {
 
   get room(): Room {
     if (this.#lost !== null) return "gone"
-    return this.#socket.bufferedAmount < this.hub.limits.eventBacklogBytes ? "some" : "none"
+    return this.#backlog.isFull ? "none" : "some"
   }
 
   whenRoom(then: () => void): void {
-    if (this.#hungry === null) this.#socket.onceDrained(() => this.#feed())
-    ;(this.#hungry ??= []).push(then)
+    this.#backlog.whenRoom(then)
+  }
+
+  setAside(bytes: number): void {
+    this.#backlog.setAside(bytes)
   }
 
   settled(frames: number, bytes: number): void {
@@ -313,12 +316,6 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     session.refuse(error)
     this.#restore(session)
     this.#judge(this.#count())
-  }
-
-  #feed(): void {
-    const hungry = this.#hungry ?? []
-    this.#hungry = null
-    for (const then of hungry) then()
   }
 
   /** It may register here as if for the first time. */

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto"
 import type { PublicKey } from "../actors/Ed25519.ts"
-import type { SessionPort } from "../actors/SessionPort.ts"
+import type { Room, SessionPort } from "../actors/SessionPort.ts"
 import type { Dialect, ErrorFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
 import { sealFrame, type SocketHub } from "./SocketHub.ts"
-import type { Room, Subscriber } from "./Subscription.ts"
+import type { Subscriber } from "./Subscription.ts"
 
 /** The socket's side of a session. */
 export interface SessionOwner {
@@ -13,6 +13,7 @@ export interface SessionOwner {
   readonly write: (text: string) => void
   readonly room: Room
   readonly whenRoom: (then: () => void) => void
+  readonly setAside: (bytes: number) => void
   readonly settled: (frames: number, bytes: number) => void
   /** Whether a newer session of the same node lives on this socket. */
   readonly isReplaced: (session: Session) => boolean
@@ -84,6 +85,10 @@ export class Session implements SessionPort, Subscriber {
 
   whenRoom(then: () => void): void {
     this.owner.whenRoom(then)
+  }
+
+  setAside(bytes: number): void {
+    this.owner.setAside(bytes)
   }
 
   get isSigned(): boolean {

@@ -1,8 +1,6 @@
+import type { Room } from "../actors/SessionPort.ts"
 import type { ErrorFrame, ServerFrame, SubscribeFrame } from "../protocol/Frames.ts"
 import type { TreeScope } from "../storage/TreeLog.ts"
-
-/** Whether a peer takes what it is sent. `gone`: its socket is closing. */
-export type Room = "some" | "none" | "gone"
 
 /** What a subscription needs of a session. */
 export interface Subscriber {

@@ -43,6 +43,12 @@ export const eventOf = (row: TreeLogRow): TreeEvent => ({
   }
 })
 
+/** The event without its frame, with where to get it: `restUrl` as in `EventLimits`. */
+export const bareEventOf = (row: TreeLogRow, restUrl: string): TreeEvent => ({
+  ...eventOf({ ...row, frame: null }),
+  dataref: `${restUrl}/api/v1/apps/${row.appId}/log?after=${row.n - 1}&limit=1`
+})
+
 const fits = (frame: EventFrame, stored: string, { maxFrame }: EventLimits): boolean =>
   stored.length * WORST_UNIT + WORST_REST <= maxFrame || Buffer.byteLength(JSON.stringify(frame)) + SEAL <= maxFrame
 
@@ -50,6 +56,5 @@ const fits = (frame: EventFrame, stored: string, { maxFrame }: EventLimits): boo
 export const eventFrame = (subscriber: string, row: TreeLogRow, limits: EventLimits): EventFrame => {
   const frame: EventFrame = { type: "event", app_id: subscriber, cursor: String(row.id), event: eventOf(row) }
   if (row.frame === null || fits(frame, row.frame, limits)) return frame
-  const dataref = `${limits.restUrl}/api/v1/apps/${row.appId}/log?after=${row.n - 1}&limit=1`
-  return { ...frame, event: { ...eventOf({ ...row, frame: null }), dataref } }
+  return { ...frame, event: bareEventOf(row, limits.restUrl) }
 }

@@ -35,8 +35,11 @@ const stopping = new Problem({
 })
 const crowded = tryLater("overloaded", "This server has all the waiting requests that it takes; ask again later")
 
-/** - `end`: the node's end. - `rows`: its log. - `tree`: the log at and below it. */
-type Scope = "end" | "rows" | "tree"
+/**
+ * - `end`: the node's end. - `rows`: its log. - `answers`: its answers to commands. - `tree`: the log at and below it.
+ * - `none`: it looks by itself.
+ */
+type Scope = "end" | "rows" | "answers" | "tree" | "none"
 
 interface Waiter {
   readonly appId: string
@@ -53,7 +56,8 @@ interface Waiter {
  * Who waits over HTTP. Invariants:
  * - L1 it is registered before it looks: what is committed after the look wakes it.
  * - L2 a waiter costs a timer and no query: hints wake those whom they concern, and one sweep for all finds what no hint
- *   told of, by whichever replica it was committed. Another replica's hint makes the sweep look at once.
+ *   told of, by whichever replica it was committed; another replica's hint makes it look at once. Of `answers` it does
+ *   not know more than that the node has moved: they all look then, so that theirs must be one look for all.
  * - L3 the end of a node is read once for all who wait for it.
  * - L4 a waiter whose fiber ends, for whatever reason, is forgotten at once.
  */
@@ -62,17 +66,21 @@ export class Waiters extends Context.Service<
   {
     /** How the node stands when it has ended, at the latest after `ms`. null: no such node. */
     readonly ended: (appId: string, ms: number) => Effect.Effect<Standing | null, StoreError | Problem>
-    /**
-     * What `look` finds once it finds something behind the node's row `n`; null when that takes longer than `ms`.
-     * `everyMs`: it is looked as often whatever happens, for what is no row of the log.
-     */
+    /** What `look` finds once it finds something behind the node's row `n`; null when that takes longer than `ms`. */
     readonly logged: <A, E>(
       appId: string,
       n: number,
       look: Effect.Effect<A | null, E>,
-      ms: number,
-      everyMs?: number
+      ms: number
     ) => Effect.Effect<A | null, E | Problem>
+    /** What `look` finds once it finds something, looking again when the node has answered a command. */
+    readonly answered: <A, E>(
+      appId: string,
+      look: Effect.Effect<A | null, E>,
+      ms: number
+    ) => Effect.Effect<A | null, E | Problem>
+    /** One who looks by himself, as often as `body` likes: he is counted like the others, and goes when they go. */
+    readonly counted: <A, E>(appId: string, body: Effect.Effect<A, E>) => Effect.Effect<A, E | Problem>
     /** Returns when something has happened at or below the node since the log id `cursor`, at the latest after `ms`. */
     readonly stirred: (appId: string, cursor: number, ms: number) => Effect.Effect<Stir | null, StoreError | Problem>
     /** Everybody is answered now, and nobody is let in any more. */
@@ -113,14 +121,15 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
     pulse.openUnsafe()
   }
 
-  const onCommit: OnCommit = (path, status) => {
+  const onCommit: OnCommit = (path, status, answers) => {
     for (let i = 0; i < path.length; i++) {
       const found = watched.get(path[i]!)
       if (found === undefined) continue
       const own = i === path.length - 1
       for (const waiter of found) {
-        if (waiter.scope === "tree" || (own && waiter.scope === "rows")) wake(waiter)
-        else if (own && isEnded(status)) end(waiter.appId)
+        const { scope } = waiter
+        if (scope === "tree" || (own && (scope === "rows" || (scope === "answers" && answers)))) wake(waiter)
+        else if (own && scope === "end" && isEnded(status)) end(waiter.appId)
       }
     }
   }
@@ -170,17 +179,17 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
       })
     )
 
-  const logged = <A, E>(appId: string, n: number, look: Effect.Effect<A | null, E>, ms: number, everyMs = ms) =>
+  const found = <A, E>(appId: string, scope: Scope, n: number, look: Effect.Effect<A | null, E>, ms: number) =>
     attend(
       appId,
-      "rows",
+      scope,
       Effect.fnUntraced(function* (waiter) {
         waiter.n = n
-        const found = yield* look
-        if (found !== null || ms === 0) return found
+        const first = yield* look
+        if (first !== null || ms === 0) return first
         const rounds = Effect.gen(function* () {
           for (;;) {
-            yield* told(waiter, everyMs)
+            yield* Deferred.await(waiter.woken)
             if (closed) return yield* stopping
             waiter.woken = Deferred.makeUnsafe()
             const next = yield* look
@@ -240,7 +249,7 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
       const node = now.get(appId)
       for (const waiter of waiters) {
         if (waiter.scope === "tree") trees.push(waiter)
-        if (node === undefined) continue
+        if (node === undefined || waiter.scope === "none") continue
         if (waiter.scope === "end" ? isEnded(node.status) : node.n > waiter.n) {
           if (waiter.scope === "end") end(appId)
           else {
@@ -276,7 +285,10 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
 
   return Waiters.of({
     ended,
-    logged,
+    logged: (appId, n, look, ms) => found(appId, "rows", n, look, ms),
+    answered: (appId, look, ms) => found(appId, "answers", 0, look, ms),
+    counted: (appId, body) =>
+      attend(appId, "none", ({ woken }) => Effect.raceFirst(body, Effect.andThen(Deferred.await(woken), stopping))),
     stirred,
     close: Effect.sync(() => {
       closed = true

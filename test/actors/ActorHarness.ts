@@ -41,6 +41,7 @@ export { childInfo, keypair, SERVER } from "./certificates.ts"
 export const settings = (patch: Partial<SettingsShape> = {}): SettingsShape => ({
   databaseUrl: null,
   nats: null,
+  events: { maxAge: 604_800_000, maxBytes: 1_073_741_824, dedupe: 120_000, replicas: null },
   listen: { host: "127.0.0.1", port: 0 },
   tls: null,
   instance: "test",

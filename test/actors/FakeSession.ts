@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import type { SessionPort } from "../../src/actors/SessionPort.ts"
+import type { Room, SessionPort } from "../../src/actors/SessionPort.ts"
 import { encodeFrame } from "../../src/protocol/FrameEncoder.ts"
 import type { ErrorFrame, ServerFrame } from "../../src/protocol/Frames.ts"
 
@@ -16,6 +16,11 @@ export class FakeSession implements SessionPort {
   readonly sent: Array<ServerFrame> = []
   settled = { frames: 0, bytes: 0 }
   restricted = false
+  /** Bytes of commands that were sent, and are set aside; beyond `holds` there is no room until `read`. */
+  waiting = 0
+  aside = 0
+  holds = Number.POSITIVE_INFINITY
+  #hungry: Array<() => void> = []
   ended: ErrorFrame | null | undefined
 
   constructor(dialect: "v1" | "legacy" = "v1") {
@@ -32,7 +37,29 @@ export class FakeSession implements SessionPort {
   }
 
   sendSealed(text: string): void {
+    this.waiting += text.length
     this.sent.push(JSON.parse(text) as ServerFrame)
+  }
+
+  get room(): Room {
+    return this.waiting + this.aside < this.holds ? "some" : "none"
+  }
+
+  whenRoom(then: () => void): void {
+    this.#hungry.push(then)
+  }
+
+  setAside(bytes: number): void {
+    this.aside += bytes
+  }
+
+  /** The peer has read all that was sent. How many waited for that. */
+  read(): number {
+    this.waiting = 0
+    const hungry = this.#hungry
+    this.#hungry = []
+    for (const then of hungry) then()
+    return hungry.length
   }
 
   settle(frames: number, bytes: number): void {

@@ -18,7 +18,7 @@ const born = Effect.fnUntraced(function* (parentId: string | null = null) {
   return { appId, session } satisfies Member
 })
 
-const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCascade> = {}) {
+const beginning = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCascade> = {}) {
   const begun = yield* (yield* CascadeStore).begin({
     id: randomUUID(),
     appId,
@@ -35,8 +35,10 @@ const begin = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCasc
     traceparent: null,
     ...patch
   })
-  return begun === null ? yield* Effect.die(new Error(`no node ${appId}`)) : begun.id
+  return begun?._tag === "Begun" ? begun : yield* Effect.die(new Error(`not begun at ${appId}`))
 })
+
+const begin = (appId: string, patch: Partial<NewCascade> = {}) => Effect.map(beginning(appId, patch), ({ id }) => id)
 
 /** One round, and its hints. */
 const advance = Effect.fnUntraced(function* (id: string) {
@@ -164,6 +166,25 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
         })
       )
 
+      it.effect("one that says so only after its Result has ended it is forced, too, and the Result is kept", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const id = yield* begin(root.appId)
+          yield* advance(id)
+          const { correlation_id } = cancels(root.session).at(-1)!
+          yield* harness.say(root.session, root.appId, 1, "Result", '"half"', correlation_id)
+          expect(yield* advance(id)).toMatchObject({ isFinished: false })
+          yield* obey(root, true, '{"forced":true}')
+          expect(yield* advance(id)).toMatchObject({ isFinished: true })
+          expect(yield* outcomes(id)).toEqual(new Map([[root.appId, "forced"]]))
+          expect(yield* harness.row(root.appId)).toMatchObject({
+            status: "cancelled",
+            outcome: { forced: true, payload: '"half"' }
+          })
+        })
+      )
+
       it.effect("one without a session is unreachable after the grace; when it comes back it is told to stop", () =>
         Effect.gen(function* () {
           const harness = yield* Harness
@@ -226,6 +247,21 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
         })
       )
 
+      it.effect("is the answer to its beginning", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const ended = yield* born(root.appId)
+          yield* harness.say(ended.session, ended.appId, 1, "Result")
+          yield* harness.declare(childInfo(randomUUID(), root.appId, null, { secLevel: "open" }), null)
+          const { id, isNew, plan } = yield* beginning(root.appId)
+          expect(isNew).toBe(true)
+          expect(plan).toMatchObject({ total: 3, counts: { pending: 1, acked: 1, already_terminal: 1 } })
+          const { level: _, ...row } = yield* read(id)
+          expect(plan).toMatchObject(row)
+        })
+      )
+
       it.effect("seals: nothing is born below, declared or not", () =>
         Effect.gen(function* () {
           const harness = yield* Harness
@@ -239,6 +275,18 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           expect(admission).toMatchObject({ only: "cancel" })
           expect(cancels(session)).toHaveLength(1)
           expect(yield* harness.row(appId)).toMatchObject({ status: "cancelled" })
+        })
+      )
+
+      it.effect("with a filter that asks for nothing is about all, and seals", () =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* born()
+          const leaf = yield* born(root.appId)
+          const id = yield* begin(root.appId, { filter: {} })
+          expect(yield* read(id)).toMatchObject({ total: 2, filter: null })
+          const late = yield* harness.register({ appId: randomUUID(), parentId: leaf.appId })
+          expect(late.admission).toMatchObject({ only: "cancel" })
         })
       )
 

@@ -1,48 +1,14 @@
 import { randomUUID } from "node:crypto"
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
+import { EVIDENCE_LIMIT } from "../../src/actors/node/decideData.ts"
 import { entry, writeOf } from "../../src/actors/node/commit.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import { NodeQueries } from "../../src/storage/NodeQueries.ts"
-import { CommandStore, type NewCommand, OPEN_COMMANDS } from "../../src/storage/CommandStore.ts"
-import { Harness, layer as harnessLayer } from "./ActorHarness.ts"
-import type { FakeSession } from "./FakeSession.ts"
-
-const controls = (session: FakeSession): ReadonlyArray<ControlFrame> =>
-  session.sent.filter((frame): frame is ControlFrame => frame.type === "control")
-
-const actions = (session: FakeSession) => controls(session).map(({ action }) => action)
-
-const send = Effect.fnUntraced(function* (appId: string, patch: Partial<NewCommand> = {}) {
-  const store = yield* CommandStore
-  const correlationId = randomUUID()
-  const sent = yield* store.send({
-    appId,
-    correlationId,
-    action: "set_rate",
-    payload: '{"hz":12345678901234567890}',
-    issuedBy: "admin",
-    idempotencyKey: null,
-    traceparent: null,
-    ttlMs: 60_000,
-    ...patch
-  })
-  return { correlationId: patch.correlationId ?? correlationId, sent }
-})
-
-const read = Effect.fnUntraced(function* (appId: string, correlationId: string) {
-  const row = yield* (yield* CommandStore).read(appId, correlationId)
-  return row === null ? yield* Effect.die(new Error(`no command ${correlationId}`)) : row
-})
-
-const born = Effect.fnUntraced(function* () {
-  const harness = yield* Harness
-  const appId = randomUUID()
-  const { session } = yield* harness.register({ appId })
-  return { appId, harness, session }
-})
+import { OPEN_COMMANDS } from "../../src/storage/CommandStore.ts"
+import { layer as harnessLayer } from "./ActorHarness.ts"
+import { actions, born, controls, read, send } from "./commanding.ts"
 
 const cancelOf = (appId: string): NewCascade => ({
   id: randomUUID(),
@@ -226,10 +192,29 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
           yield* Effect.sleep(200)
           yield* harness.answer(session, appId, correlationId, true)
           expect(yield* read(appId, correlationId)).toMatchObject({ state: "expired", ack: null })
-          expect((yield* harness.log(appId)).at(-1)).toMatchObject({ kind: "control", correlationId })
+          expect((yield* harness.log(appId)).at(-1)).toMatchObject({
+            kind: "control",
+            correlationId,
+            data: { outcome: "late" }
+          })
         })
       )
     })
+
+    it.effect("of a cancel whose time is over do not end the node, and are kept up to a limit", () =>
+      Effect.gen(function* () {
+        const { appId, harness, session } = yield* born()
+        const { correlationId } = yield* send(appId, { action: "cancel", payload: '{"reason":"x"}', ttlMs: 150 })
+        yield* harness.hint(appId, "Commanded")
+        expect(controls(session)).toHaveLength(1)
+        yield* Effect.sleep(200)
+        for (let i = 0; i < EVIDENCE_LIMIT + 2; i++) yield* harness.answer(session, appId, correlationId, true)
+        expect(yield* harness.row(appId)).toMatchObject({ status: "connected" })
+        const late = (yield* harness.log(appId)).filter(({ data }) => data?.["outcome"] === "late")
+        expect(late).toHaveLength(EVIDENCE_LIMIT)
+        expect(session.errors()).toEqual(["!bad_frame", "!bad_frame"])
+      })
+    )
 
     describe("capabilities", () => {
       it.effect("what a node says later takes the place of what it registered with, and the log tells of it", () =>
@@ -242,8 +227,9 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 0 }), { excludeTestSer
             kind: "control",
             data: { capabilities: ["reload"] }
           })
-          const operation = yield* (yield* CascadeStore).begin(cancelOf(appId))
-          const [node] = yield* (yield* CascadeStore).nodes(operation!.id, null, null, 10)
+          const operation = cancelOf(appId)
+          yield* (yield* CascadeStore).begin(operation)
+          const [node] = yield* (yield* CascadeStore).nodes(operation.id, null, null, 10)
           expect(node).toMatchObject({ graceMs: 700 })
         })
       )

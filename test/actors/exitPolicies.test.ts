@@ -6,6 +6,7 @@ import type { EnvelopeFields } from "../../src/protocol/Envelope.ts"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { Database } from "../../src/storage/Database.ts"
 import { CascadeStore } from "../../src/storage/CascadeStore.ts"
+import { StoreError } from "../../src/storage/StoreError.ts"
 import { cascadeRunner } from "../../src/supervision/CascadeRunner.ts"
 import { exitPolicies } from "../../src/supervision/ExitPolicy.ts"
 import { HintTarget } from "../../src/supervision/HintTarget.ts"
@@ -53,7 +54,7 @@ const obey = Effect.fnUntraced(function* (member: Member, reason: string) {
 const allThrough = Effect.flatMap(CascadeStore, (store) =>
   until(
     "every operation is through",
-    Effect.map(store.running(10), (ids) => ids.length === 0)
+    Effect.map(store.running(null, 10), (ids) => ids.length === 0)
   )
 )
 
@@ -119,6 +120,19 @@ layer(running, { excludeTestServices: true })("exit policies (PROTOCOL §2 super
         yield* allThrough
       })
     )
+
+    it.effect("cancel: who comes after a parent's verdict is born cancelled, and told to stop", () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const parent = yield* born()
+        yield* harness.lose(parent.session, parent.appId, "peer")
+        yield* harness.hint(parent.appId, "Deadline")
+        expect(yield* harness.row(parent.appId)).toMatchObject({ status: "crashed" })
+        const late = yield* born(parent.appId, { onParentExit: "cancel" })
+        expect(cancelOf(late)?.payload).toMatchObject({ reason: "parent_exited" })
+        expect(yield* harness.row(late.appId)).toMatchObject({ status: "cancelled" })
+      })
+    )
   })
 
   describe("onCrash", () => {
@@ -180,13 +194,27 @@ layer(running, { excludeTestServices: true })("exit policies (PROTOCOL §2 super
   })
 })
 
+/** Nodes for which no operation can begin. */
+const sick = new Set<string>()
+const faulty = Layer.effect(
+  CascadeStore,
+  Effect.map(CascadeStore, (store) =>
+    CascadeStore.of({
+      ...store,
+      begin: (cascade) =>
+        sick.has(cascade.appId)
+          ? Effect.fail(new StoreError({ reason: "Timeout", operation: "cascade.begin", message: "canceled" }))
+          : store.begin(cascade)
+    })
+  )
+)
 const bare = Layer.effect(
   HintTarget,
   Effect.map(ActorSystem, ({ hint }) => ({ hint }))
-).pipe(Layer.provideMerge(harnessLayer()))
+).pipe(Layer.provideMerge(faulty), Layer.provideMerge(harnessLayer({ disconnectGrace: 0 })))
 
-layer(bare, { excludeTestServices: true })("an end that is read twice", (it) => {
-  it.effect("has its consequences once: a replica may die between the end and the note of it", () =>
+layer(bare, { excludeTestServices: true })("an end in the log", (it) => {
+  it.effect("that is read twice has its consequences once: a replica may die between the end and the note of it", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
       const cascades = yield* CascadeStore
@@ -212,6 +240,73 @@ layer(bare, { excludeTestServices: true })("an end that is read twice", (it) => 
         yield* duties.stop
       }
       expect(yield* cascades.list(parent.appId, null, 10)).toHaveLength(1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("and was reopened has no consequences, also when the node has ended otherwise since", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const parent = yield* born()
+      const child = yield* born(parent.appId, { onCrash: "escalate" })
+      yield* harness.lose(child.session, child.appId, "peer")
+      yield* harness.hint(child.appId, "Deadline")
+      expect(yield* harness.row(child.appId)).toMatchObject({ status: "crashed" })
+      const mine = Effect.map((yield* CascadeStore).exits(0, 1000), ({ exits }) =>
+        exits.filter(({ appId }) => appId === child.appId)
+      )
+      expect(yield* mine).toMatchObject([{ onCrash: "escalate" }])
+      const { session } = yield* harness.reRegister({ appId: child.appId })
+      yield* harness.say(session, child.appId, 1, "Result")
+      expect(yield* harness.row(child.appId)).toMatchObject({ status: "done" })
+      expect(yield* mine).toEqual([])
+    })
+  )
+
+  it.effect("is read on behind one that fails, which is found again after a restart", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const cascades = yield* CascadeStore
+      const begun = ({ appId }: Member) =>
+        Effect.map(cascades.list(appId, null, 10), (operations) => operations.length === 1)
+      const policies = Effect.gen(function* () {
+        return yield* startSupervisor({ name: "p", strategy: "one_for_one", children: [yield* exitPolicies] })
+      })
+      const [bad, good] = [yield* born(), yield* born()]
+      for (const parent of [bad, good]) {
+        yield* born(parent.appId, { onParentExit: "cancel" })
+        yield* harness.say(parent.session, parent.appId, 1, "Result")
+      }
+      sick.add(bad.appId)
+      const first = yield* policies
+      yield* until("the other's consequence has begun", begun(good))
+      yield* first.stop
+      sick.clear()
+      yield* policies
+      yield* until("its own has begun, too", begun(bad))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that failed is tried again without a restart", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const cascades = yield* CascadeStore
+      const [bad, good] = [yield* born(), yield* born()]
+      sick.add(bad.appId)
+      yield* startSupervisor({ name: "p", strategy: "one_for_one", children: [yield* exitPolicies] })
+      for (const parent of [bad, good]) {
+        yield* born(parent.appId, { onParentExit: "cancel" })
+        yield* harness.say(parent.session, parent.appId, 1, "Result")
+        if (parent === bad) continue
+        yield* until(
+          "it was read",
+          Effect.map(cascades.list(good.appId, null, 10), (operations) => operations.length === 1)
+        )
+      }
+      sick.clear()
+      yield* until(
+        "it has begun",
+        Effect.map(cascades.list(bad.appId, null, 10), (operations) => operations.length === 1)
+      )
     }).pipe(Effect.scoped)
   )
 })

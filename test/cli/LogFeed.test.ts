@@ -26,9 +26,13 @@ const nodeThat = async (kinds: ReadonlyArray<string>): Promise<LongPoll> => {
     }
     const after = Number(url.searchParams.get("after"))
     if (url.searchParams.has("timeout") && after === n) n = Math.min(n + 1, kinds.length)
-    const items = kinds
-      .slice(after, n)
-      .map((kind, index) => ({ n: after + index + 1, kind, data: null, payload: null }))
+    const items = kinds.slice(after, n).map((kind, index) => ({
+      n: after + index + 1,
+      kind,
+      created_at: "2026-11-25T15:30:00Z",
+      data: null,
+      payload: null
+    }))
     // A long poll without rows waits, for ever where nothing comes any more.
     if (items.length > 0 || !url.searchParams.has("timeout")) reply({ items, next: null })
   })

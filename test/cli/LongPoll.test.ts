@@ -25,7 +25,7 @@ const json = (body: unknown, status = 200): RequestListener => {
   return (_request, response) => response.writeHead(status, { "content-type": type }).end(JSON.stringify(body))
 }
 
-const apiAt = (port: number): Api => {
+const apiAt = (port: number, timeoutMs?: number): Api => {
   const place: ServerPlace = {
     endpoint: `ws://127.0.0.1:${port}/ws`,
     url: `http://127.0.0.1:${port}`,
@@ -34,7 +34,7 @@ const apiAt = (port: number): Api => {
     level: null,
     adminKeyFile: null
   }
-  return new Api(place)
+  return new Api(place, timeoutMs)
 }
 
 afterEach(async () => {
@@ -43,7 +43,7 @@ afterEach(async () => {
 
 describe("a long poll", () => {
   it("fails at once where no server has ever answered", async () => {
-    const poll = new LongPoll(apiAt(await freePort()), () => {}, 60_000)
+    const poll = new LongPoll(apiAt(await freePort(), 60_000), () => {})
     await expect(poll.piece("x", {})).rejects.toMatchObject({ exitCode: 69 })
   })
 
@@ -74,7 +74,7 @@ describe("a long poll", () => {
 
   it("gives up when its time is over, while the server is away too", async () => {
     const port = await freePort()
-    const poll = new LongPoll(apiAt(port), () => {}, 500)
+    const poll = new LongPoll(apiAt(port, 500), () => {})
     const server = await listen(port, json({}))
     await poll.once("x", {})
     await stop(server)
@@ -90,8 +90,8 @@ describe("a long poll", () => {
       json({})(request, response)
     })
     await new LongPoll(apiAt(port), () => {}).piece("x", { after: "7" })
-    await new LongPoll(apiAt(port), () => {}, 4000).piece("x", {})
-    await new LongPoll(apiAt(port), () => {}, 0).piece("x", {})
+    await new LongPoll(apiAt(port, 4000), () => {}).piece("x", {})
+    await new LongPoll(apiAt(port, 0), () => {}).piece("x", {})
     expect(urls[0]).toBe("/api/v1/x?after=7&timeout=25000ms")
     expect(Number(/timeout=(\d+)ms/.exec(urls[1] ?? "")?.[1])).toBeLessThanOrEqual(4000)
     expect(urls[2]).toBe("/api/v1/x?timeout=0ms")

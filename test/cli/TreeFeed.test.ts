@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { Api } from "../../src/cli/Api.ts"
 import { LongPoll } from "../../src/cli/LongPoll.ts"
+import { APP_ID, treeRow } from "./FakeServer.ts"
 import { followNewest, followTree, type ReadTree } from "../../src/cli/TreeFeed.ts"
 
 let server: Server
@@ -19,10 +20,10 @@ const serverOf = async (states: ReadonlyArray<string>, hidden: (limit: string | 
     const url = new URL(request.url ?? "", "http://x")
     const reply = (body: unknown) =>
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body))
-    if (url.pathname.endsWith("/apps")) return reply({ items: [{ app_id: "x" }], next: null })
+    if (url.pathname.endsWith("/apps")) return reply({ items: [{ app_id: APP_ID }], next: null })
     if (url.searchParams.has("timeout") && ++at >= states.length) return
     const left = hidden(url.searchParams.get("limit"))
-    const items = [{ app_id: "x", parent_id: null, status: states[at] }]
+    const items = [treeRow({ status: states[at] })]
     reply({ items, cursor: String(at), truncated: left > 0, total: 1 + left, unchanged: false })
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))

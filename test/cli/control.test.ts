@@ -58,7 +58,7 @@ describe("send and commands", () => {
     })
     const unknown = await trails("send", node.appId, "dance", "--wait")
     expect(unknown).toMatchObject({ code: 1, stdout: "" })
-    expect(unknown.stderr).toContain("unknown_action")
+    expect(unknown.stderr).toMatch(/unknown_action\. trails status \w{8} shows which actions it takes/)
     // It waits behind the slow one, in the node's own order, until its time is over.
     const expired = await trails("send", node.appId, "get", "--ttl", "300ms", "--wait")
     expect(expired).toMatchObject({ code: 5, stdout: "" })
@@ -85,10 +85,23 @@ describe("send and commands", () => {
     [["send", "00000000", "cancel"], "A cancel has a way of its own"],
     [["send", "00000000", "a", "--payload", "{"], "is not JSON"],
     [["send", "00000000", "a", "--ttl", "soon"], "is no time for --ttl"],
+    [["send", "00000000", "a", "--timeout", "5s"], "--timeout goes with --wait"],
+    [["cancel", "00000000", "--cascade", "--filter", "a=1", "--filter", "a=2"], "second filter for the same tag"],
     [["cancel", "00000000", "--filter", "a=b"], "--filter goes with --cascade"],
     [["cancel", "00000000", "--cascade", "--filter", "a"], "is no filter"],
     [["cancel", "00000000", "--payload", "1"], "--payload goes with --action"],
-    [["cascade", "nothing"], "must be a UUID"]
+    [["send", "00000000", "a", "--ttl", "0"], "is no time for --ttl.\nWrite seconds"],
+    [["send", "00000000", "a", "--idempotency-key", ""], "--idempotency-key takes 1 to 256 bytes"],
+    [["cancel", "00000000", "--cascade", "--deadline", "0"], "is no time for --deadline"],
+    [["cancel", "00000000", "--action", "cancel"], "Leave --action out"],
+    [["cascade", "nothing"], '"nothing" is not an operation\'s id.\ntrails cascade lists'],
+    [["cascade", "--retry"], "--retry goes with an operation's id.\ntrails cascade lists"],
+    [["cascade", "00000000"], "None of the newest 100 operations has an id that begins with 00000000"],
+    [
+      ["cascade", "00000000-0000-4000-8000-000000000000"],
+      "There is no operation 00000000-0000-4000-8000-000000000000.\ntrails cascade lists"
+    ],
+    [["cascade", "00000000-0000-4000-8000-000000000000", "--retry"], "trails cascade lists the operations"]
   ])("%j is wrong usage, and says what to do", async (args, words) => {
     const { code, stderr, stdout } = await trails(...args)
     expect([code, stdout]).toEqual([64, ""])
@@ -117,7 +130,7 @@ describe("cancel, cascade, orphans and watch", () => {
     const left = await whole.ended
     expect(left.code).toBe(130)
     const id = /trails cascade ([\w-]{36})/.exec(left.stderr)![1]!
-    const report = await trails("cascade", id)
+    const report = await trails("cascade", id.slice(0, 8))
     expect(report.code).toBe(1)
     expect(report.stdout).toMatch(/1 acked, 1 forced, 1 ended before[^]*forced +\w{8} smoke/)
   })

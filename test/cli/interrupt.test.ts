@@ -2,9 +2,8 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { expect, it } from "vitest"
+import { APP_ID as ID, waitAnswer } from "./FakeServer.ts"
 import { TrailsCommand } from "./TrailsCommand.ts"
-
-const ID = "0b9c8f3e-3f6e-4a3b-9c55-0d6f3f1f2a77"
 
 it.for([
   ["wait", ID, "--progress"],
@@ -19,7 +18,7 @@ it.for([
       server.close()
       return
     }
-    const one = { app_id: ID, status: "running", ended: false, snapshot: null, outcome: null, metadata_json: { n: 1 } }
+    const one = { ...waitAnswer({ status: "running", ended: false, outcome: null }), metadata_json: { n: 1 } }
     const many = { items: [], next: null, cursor: "1", truncated: false, total: 0, unchanged: true }
     const body = JSON.stringify(/log|tree/.test(path) ? many : one)
     response.writeHead(200, { "content-type": "application/json" }).end(body)

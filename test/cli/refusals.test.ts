@@ -94,6 +94,29 @@ describe("what keeps a command from its answer is said with what to do", () => {
     closeSync(full)
   })
 
+  it.for([
+    ["wait", ID],
+    ["log", ID]
+  ])("%j says by its exit code that its reader has left", async (args) => {
+    // More than a pipe holds: the reader is gone before all of it is written.
+    const payload = "x".repeat(1024 * 1024)
+    const row = { n: 1, kind: "result", created_at: "2026-11-25T15:30:00Z", payload }
+    answer = (request, response) => {
+      const isLog = request.url?.includes("/log") === true
+      const outcome = { state: "done", payload }
+      const ended = { app_id: ID, app_name: "a", status: "done", ended: true, outcome }
+      json(200, isLog ? { items: request.url?.includes("after=0") === true ? [row] : [], next: null } : ended)(
+        request,
+        response
+      )
+    }
+    const script = `{ { "$0" "$@"; echo $? >&3; } | head -c 1 >/dev/null; } 3>&1`
+    const env = { PATH: process.env["PATH"] ?? "", HOME: home, TRAILS_SERVER: `127.0.0.1:${port}` }
+    const shell = spawn("sh", ["-c", script, TRAILS, ...args], { stdio: ["ignore", "pipe", "inherit"], env })
+    const [said] = (await once(shell.stdout, "data")) as [Buffer]
+    expect(String(said)).toBe("141\n")
+  })
+
   it("a run ends with its command when nobody reads its stderr any more", async () => {
     // A pipe of a shell's: the sockets that Node makes for its children fail later.
     const script = `{ { "$0" "$@" 2>&1 >/dev/null; echo $? >&3; } | true; } 3>&1`

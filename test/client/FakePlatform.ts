@@ -87,6 +87,8 @@ export class FakePlatform implements Platform {
   jitter = 0
   /** Milliseconds that pass with every look at the clock. */
   tick = 0
+  /** What whoever has set the wall clock has added, milliseconds. */
+  setBy = 0
   /** Signs in place of the true cryptography. */
   signs: Sign | null = null
   #now = 1_790_000_000_000
@@ -111,7 +113,7 @@ export class FakePlatform implements Platform {
 
   environment = (name: string): string | undefined => this.variables[name]
   processInfo = () => ({ pid: 1, ppid: 0, uid: 0, gid: 0, hostname: "fake", start_time: 1, executable: "/bin/fake" })
-  wallClock = (): number => this.#now
+  wallClock = (): number => this.#now + this.setBy
   monotonic = (): number => (this.#now += this.tick)
   random = (): number => this.jitter
   newId = (): string => this.#ids.uuid()

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { StandardSchema } from "../../src/client/StandardSchema.ts"
 import { answers, control } from "./controls.ts"
 import { MODES } from "./FakePlatform.ts"
 import { Stage } from "./Stage.ts"
@@ -90,14 +91,21 @@ describe.each(MODES)("actions, cryptography %s", (mode) => {
           typeof value === "number" ? { value: value * 2 } : { issues: [{ message: "must be a number", path: ["hz"] }] }
       }
     }
-    node.on("set", schema, (hz) => void seen.push(hz))
-    await control(stage, { action: "set", correlation_id: "a", payload: "much" })
-    await control(stage, { action: "set", correlation_id: "b", payload: 21 })
+    const forms: ReadonlyArray<StandardSchema<number>> = [schema, Object.assign(() => "called", schema)]
+    for (const [index, form] of forms.entries()) {
+      node.on("set", form, (hz) => void seen.push(hz))
+      await control(stage, { action: "set", correlation_id: `a${index}`, payload: "much" })
+      await control(stage, { action: "set", correlation_id: `b${index}`, payload: 21 })
+    }
     expect(answersById(stage)).toEqual([
-      ["a", false, "invalid_payload: hz: must be a number"],
-      ["b", true, null]
+      ["a0", false, "invalid_payload: hz: must be a number"],
+      ["b0", true, null],
+      ["a1", false, "invalid_payload: hz: must be a number"],
+      ["b1", true, null]
     ])
-    expect(seen).toEqual([42])
+    expect(seen).toEqual([42, 42])
+    ;(node.on as (...given: ReadonlyArray<unknown>) => unknown)("bare", forms[1])
+    expect(stage.platform.warnings.join()).toContain("bare has no handler")
   })
 
   it.each<[string, () => unknown, RegExp]>([
@@ -138,6 +146,87 @@ describe.each(MODES)("actions, cryptography %s", (mode) => {
     expect(stage.platform.warnings.join("\n")).toMatch(/onCancel[^]*1 to 256 bytes[^]*Standard Schema/)
   })
 
+  it.each<[string, unknown, number | undefined, string]>([
+    ["a part of a millisecond", 1500.2, 1501, "^$"],
+    ["more than the protocol has", 1e12, 604_800_000, "0 to 604800000"],
+    ["no number", Number.NaN, undefined, "taken as none"],
+    ["a negative one", -1, undefined, "taken as none"],
+    ["a text", "5s", undefined, "taken as none"],
+    ["null", null, undefined, "^$"]
+  ])("a grace that is %s costs no node its registration", async (_, given, sent, warning) => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached({ cancelGraceMs: given as number })
+    expect(stage.asked(appId)?.["cancel_grace_ms"]).toBe(sent)
+    expect(stage.platform.warnings.join()).toMatch(new RegExp(warning))
+    node.on("act", () => 1)
+    node.onCancel(() => 1, { graceMs: given as number })
+    await stage.platform.settle()
+    expect(stage.socket.of("capabilities").at(-1)?.["cancel_grace_ms"]).toBe(sent)
+  })
+
+  it("a cancel handler that is none is told; no options are none", async () => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached({ onCancel: "stop" as never })
+    node.onCancel(undefined as never)
+    expect(stage.platform.warnings).toHaveLength(2)
+    node.onCancel(() => "stopped", null as never)
+    await control(stage)
+    expect(answersById(stage)).toEqual([["c-1", true, "stopped"]])
+  })
+
+  it("more actions than the protocol tells are all answered, and the first are told", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.node({ capabilities: ["old"] })
+    for (let n = 0; n < 128; n++) node.on(`act-${n}`, () => n)
+    await stage.hello()
+    expect(stage.asked(appId)?.["capabilities"]).toHaveLength(128)
+    expect(stage.platform.warnings).toEqual([expect.stringContaining("act-127 is answered")])
+    await stage.admit(appId)
+    await control(stage, { action: "act-127" })
+    expect(answersById(stage)).toEqual([["c-1", true, 127]])
+  })
+
+  it.each([0, -1, Number.NaN, "5s"])("a time-out of %j is told, and its handler not set", async (timeoutMs) => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached()
+    node.on("act", () => 1, { timeoutMs: timeoutMs as number })
+    expect(stage.platform.warnings.join()).toContain("milliseconds above 0")
+    await control(stage, { action: "act" })
+    expect(answersById(stage)).toEqual([["c-1", false, "unknown_action"]])
+  })
+
+  it("a bad_frame that can't be about the subscription to children is told, and nothing is sent because of it", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached()
+    await stage.refuse(appId, { code: "bad_frame" })
+    const child = await node.createChild("watched")
+    child.onEvent(() => {})
+    await stage.refuse(appId, { code: "bad_frame" })
+    await stage.platform.advance(10_000)
+    expect(stage.platform.warnings.join()).toMatch(/bad_frame: [^]*bad_frame: /)
+    expect(stage.socket.of("subscribe")).toHaveLength(1)
+  })
+
+  it("a command that waited finds the handler that there is at its turn", async () => {
+    const stage = new Stage(mode)
+    const { node } = await stage.attached()
+    let go = (): void => {}
+    node.on("slow", () => new Promise<void>((resolve) => (go = resolve)))
+    const off = node.on("gone", () => "never")
+    node.on("replaced", () => "old")
+    for (const [index, action] of ["slow", "gone", "replaced"].entries())
+      await control(stage, { action, correlation_id: `${index}` })
+    off()
+    node.on("replaced", () => "new")
+    go()
+    await stage.platform.settle()
+    expect(answersById(stage)).toEqual([
+      ["0", true, null],
+      ["1", false, "unknown_action"],
+      ["2", true, "new"]
+    ])
+  })
+
   it("what it takes is told with the registration, and later changes at once and in each session", async () => {
     const stage = new Stage(mode)
     const { appId, node } = await stage.node({ capabilities: ["old"], cancelGraceMs: 700 })
@@ -156,6 +245,26 @@ describe.each(MODES)("actions, cryptography %s", (mode) => {
     await stage.again(before)
     await stage.admit(appId)
     expect(stage.socket.of("capabilities")).toMatchObject([told])
+  })
+
+  it("an action that is taken off is told, in the session in which it was set and in the next one", async () => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached()
+    const told = () => stage.socket.of("capabilities").map(({ capabilities }) => capabilities)
+    const off = node.on("act", () => 1)
+    await stage.platform.settle()
+    off()
+    await stage.platform.settle()
+    node.on("act", () => 1)()
+    await stage.platform.settle()
+    expect(told()).toEqual([["act"], []])
+    // The last word may have been lost with its session, of which nothing but "unavailable" may have come.
+    await stage.refuse(appId, { code: "unavailable", retry_after_ms: 100 })
+    await stage.back(appId)
+    expect(told()).toEqual([[]])
+    node.on("other", () => 1)
+    await stage.platform.settle()
+    expect(told()).toEqual([[], ["other"]])
   })
 
   it("a Result from a cancel hook bears its correlation id and goes before the answer, also from a full outbox", async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { describe, expect, it } from "vitest"
-import type { CancelHandler } from "../../src/client/TrailsNode.ts"
+import type { CancelHandler, TrailsNode } from "../../src/client/TrailsNode.ts"
+import { decodeEnvelope } from "../../src/protocol/Envelope.ts"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
 import { MODES } from "./FakePlatform.ts"
 import { answers, control } from "./controls.ts"
@@ -52,6 +53,21 @@ describe.each(MODES)("commands, cryptography %s", (mode) => {
     expect(answers(stage)).toMatchObject([{ ack: true, result: null }])
   })
 
+  it.each<[string, (stage: Stage, node: TrailsNode) => unknown]>([
+    ["shuts the node down", (_, node) => node.shutdown()],
+    ["ends the process well", (stage) => stage.platform.watcher!.ending(0)],
+    ["ends the process with a code", (stage) => stage.platform.watcher!.ending(3)],
+    ["leaves nothing to do", (stage) => stage.platform.watcher!.idle()]
+  ])("a handler that %s has cancelled the node all the same", async (_, end) => {
+    const stage = new Stage(mode)
+    const { appId, node } = await stage.attached()
+    node.onCancel(() => end(stage, node))
+    await control(stage)
+    expect(stage.socket.of("disconnect")).toMatchObject([{ reason: "cancelled", seq: 1 }])
+    await stage.ack(appId, 1)
+    expect(node.stats().state).toBe("ended")
+  })
+
   it("a handler that comes late is waited for until the grace is over", async () => {
     const stage = new Stage(mode)
     const { node } = await stage.attached()
@@ -73,6 +89,36 @@ describe.each(MODES)("commands, cryptography %s", (mode) => {
     node.onCancel(() => 1)
     await control(stage, { correlation_id: "c-2" })
     expect(answers(stage).at(-1)).toMatchObject({ correlation_id: "c-2", ack: true, result: 1 })
+  })
+
+  it("a cancel that allows less shortens what is left, for the handler and for the one that is waited for (C2)", async () => {
+    const stage = new Stage(mode)
+    let left = (): number => Number.NaN
+    await stage.attached({
+      onCancel: ({ remainingMs }) => {
+        left = remainingMs
+        return new Promise(() => {})
+      }
+    })
+    const cancel = (id: string, graceMs: number) => control(stage, { correlation_id: id, payload: { graceMs } })
+    await cancel("a", 40_000)
+    expect(left()).toBe(40_000)
+    await cancel("b", 1000)
+    expect(left()).toBe(1000)
+    await cancel("c", 30_000)
+    expect(left()).toBe(1000)
+
+    const bare = new Stage(mode)
+    await bare.attached()
+    await control(bare, { correlation_id: "a", payload: { graceMs: 40_000 } })
+    await control(bare, { correlation_id: "b", payload: { graceMs: 1000 } })
+    await bare.platform.advance(999)
+    expect(answers(bare)).toEqual([])
+    await bare.platform.advance(1)
+    expect(answers(bare).map(({ correlation_id }) => correlation_id)).toEqual(["a", "b"])
+    await control(bare, { correlation_id: "c", payload: { graceMs: 5000 } })
+    await bare.platform.advance(4999)
+    expect(answers(bare)).toHaveLength(2)
   })
 
   it.each<[string, CancelHandler, RegExp]>([
@@ -145,6 +191,22 @@ describe.each(MODES)("commands, cryptography %s", (mode) => {
     await stage.admit(appId)
     await control(stage, { action: "dance", expires_at: server_time + 1000 })
     expect(answers(stage)).toHaveLength(1)
+  })
+
+  it("takes it as the socket's greeting has told it, in a node that joins later, whoever sets this machine's", async () => {
+    const stage = new Stage(mode)
+    await stage.attached()
+    await stage.platform.advance(50_000)
+    stage.platform.setBy = -7_200_000
+    const { appId, node } = await stage.node()
+    await stage.admit(appId)
+    expect(stage.connects).toBe(1)
+    const now = stage.platform.monotonic()
+    const child = await node.createChild("late")
+    expect(decodeEnvelope(child.info)).toMatchObject({ scheduledAt: now })
+    await control(stage, { action: "past", correlation_id: "a", expires_at: now })
+    await control(stage, { action: "in time", correlation_id: "b", expires_at: now + 1 })
+    expect(answers(stage).map(({ correlation_id }) => correlation_id)).toEqual(["b"])
   })
 
   it("a session for stopping only takes no Status, but the Result that was waiting, and no new report", async () => {

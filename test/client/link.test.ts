@@ -134,20 +134,27 @@ describe.each(MODES)("a link, cryptography %s", (mode) => {
     expect(stage.socket.seqs).toHaveLength(10)
   })
 
-  it("is given up when nothing was heard for two pings and a slack, and not before; pings count", async () => {
-    const stage = new Stage(mode)
-    const { appId } = await stage.attached({}, { ping_interval_ms: 1000 })
-    const socket = stage.socket
-    for (let i = 0; i < 10; i++) {
-      await stage.platform.advance(5000)
-      socket.events.alive()
+  it.for([
+    [1000, 2500],
+    [4000, 6000],
+    [30_000, 40_000]
+  ] as const)(
+    "with a ping every %i ms it is given up when nothing was heard for %i ms, and not before; pings count",
+    async ([pingMs, limitMs]) => {
+      const stage = new Stage(mode)
+      const { appId } = await stage.attached({}, { ping_interval_ms: pingMs })
+      const socket = stage.socket
+      for (let i = 0; i < 10; i++) {
+        await stage.platform.advance(limitMs - 1)
+        socket.events.alive()
+      }
+      await stage.platform.advance(limitMs - 1)
+      expect(socket.ended).toBeNull()
+      await stage.platform.advance(10)
+      expect(socket.ended).toBe("terminate")
+      await stage.back(appId)
     }
-    await stage.platform.advance(6999)
-    expect(socket.ended).toBeNull()
-    await stage.platform.advance(10)
-    expect(socket.ended).toBe("terminate")
-    await stage.back(appId)
-  })
+  )
 
   it("closes with the last node, not before", async () => {
     const stage = new Stage(mode)

@@ -19,7 +19,7 @@ describe("a replica that is cut off", () => {
 
   beforeAll(async () => {
     cluster = await Cluster.start({
-      env: { REPLICA_LEASE: `${LEASE_MS}ms`, TRAILS_PING_INTERVAL: "1", DISCONNECT_GRACE: "30s" }
+      env: { REPLICA_LEASE: `${LEASE_MS}ms`, TRAILS_PING_INTERVAL: "3" }
     })
     crowd = await Crowd.gather(cluster, { families: 6, children: 4 })
     for (const node of crowd.all) node.status({ phase: "before" })

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { npmInstall, npmPack } from "./Npm.ts"
@@ -29,6 +29,17 @@ export class PackedTrailsd {
     npmInstall(prefix, "--global", "--cpu=none", file)
     symlinkSync(process.execPath, join(programs, "node"))
     return new PackedTrailsd(temporary, `${join(prefix, "bin")}:${programs}:/usr/bin:/bin`, files)
+  }
+
+  /** A program that finds what is installed, as in a project that depends on it and on a transport of NATS. */
+  program(name: string, text: string): string {
+    const library = join(this.#temporary, "prefix/lib")
+    const modules = join(library, "node_modules")
+    if (!existsSync(join(modules, "@nats-io")))
+      symlinkSync(join(modules, "trailsd/node_modules/@nats-io"), join(modules, "@nats-io"))
+    const file = join(library, name)
+    writeFileSync(file, text)
+    return file
   }
 
   dispose(): void {

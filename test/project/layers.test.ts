@@ -40,7 +40,9 @@ const allowed: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ["cli/Program.ts", "commander"],
   ["cli/Api.ts", "../client/HttpSigner.ts"],
   ["run/Wrapper.ts", "../client/index.ts"],
-  ["actors/KeyFile.ts", "../keys/KeyText.ts"]
+  ["actors/KeyFile.ts", "../keys/KeyText.ts"],
+  ["events/Filters.ts", "../protocol/Subjects.ts"],
+  ["events/Subscription.ts", "@nats-io/jetstream"]
 ]
 
 const refused: ReadonlyArray<readonly [file: string, specifier: string, reason: string]> = [
@@ -55,6 +57,9 @@ const refused: ReadonlyArray<readonly [file: string, specifier: string, reason: 
   ["protocol/Frames.ts", "node:crypto", "protocol must run without Node's own modules"],
   ["client/Client.ts", "effect", "client may not depend on the package effect"],
   ["client/Client.ts", "../actors/ActorSystem.ts", "client may not import actors"],
+  ["events/Filters.ts", "../actors/Ed25519.ts", "events may not import actors"],
+  ["events/Filters.ts", "effect", "events may not depend on the package effect"],
+  ["events/Filters.ts", "../Settings.ts", "events may not import root"],
   ["client/Client.ts", "../Settings.ts", "client may not import root"],
   ["actors/StorageActor.ts", "../storage/PgNodeStore.ts", "only main.ts chooses an adapter"],
   ["transports/rest/apps.ts", "../../storage/Postgres.ts", "only main.ts chooses an adapter"],

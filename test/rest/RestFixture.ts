@@ -13,25 +13,22 @@ import { Settings } from "../../src/Settings.ts"
 import { type Environment, loadSettings } from "../../src/SettingsConfig.ts"
 import { type AuditEntry, AuditLog } from "../../src/storage/AuditLog.ts"
 import { CascadeStore } from "../../src/storage/CascadeStore.ts"
-import { CommandStore, type NewCommand, type Sent as SentCommand } from "../../src/storage/CommandStore.ts"
+import {
+  type CommandRow,
+  CommandStore,
+  type NewCommand,
+  type Sent as SentCommand
+} from "../../src/storage/CommandStore.ts"
 import type { Row } from "../../src/storage/Database.ts"
 import { KeyDirectory } from "../../src/storage/KeyDirectory.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
 import { type AppFilter, NodeQueries, type Page, type StoredBirth } from "../../src/storage/NodeQueries.ts"
-import * as CommitHints from "../../src/storage/CommitHints.ts"
-import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
-import { MemoryTables } from "../../src/storage/MemoryTables.ts"
-import * as MemoryTreeLog from "../../src/storage/MemoryTreeLog.ts"
-import * as MemoryTreeQueries from "../../src/storage/MemoryTreeQueries.ts"
-import { NodeStore } from "../../src/storage/NodeStore.ts"
-import { StoreError } from "../../src/storage/StoreError.ts"
-import { TreeLog } from "../../src/storage/TreeLog.ts"
-import { TreeQueries } from "../../src/storage/TreeQueries.ts"
+import type { StoreError } from "../../src/storage/StoreError.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { AdminKey } from "../../src/transports/AdminKey.ts"
 import { Readiness } from "../../src/transports/rest/HealthRoutes.ts"
 import { makeRestHandler } from "../../src/transports/RestServer.ts"
-import { Waiters } from "../../src/transports/Waiters.ts"
+import { Forest, gone } from "./Forest.ts"
 
 export const signingKey = (): HttpSigningKey & { readonly secret: KeyObject } => {
   const pair = generateKeyPairSync("ed25519")
@@ -48,66 +45,11 @@ export type Call =
   | readonly ["children" | "log", string, unknown]
   | readonly ["crashes" | "orphans", Page]
 
-const gone = new StoreError({ reason: "Unavailable", operation: "read", message: "gone" })
-
-/** Stores in memory, whose commits can be made to give no hints, and those who wait on them. */
-class Forest {
-  store!: NodeStore["Service"]
-  waiters!: Waiters["Service"]
-  /** No hint of a commit is heard. */
-  isDeaf = false
-  /** No sweep finds anything. */
-  isBlind = false
-  /** How a node stands can't be read. */
-  isAway = false
-  /** Reads of how a node stands. */
-  reads = 0
-
-  readonly #queries = Layer.effect(
-    TreeQueries,
-    Effect.map(TreeQueries, (queries) =>
-      TreeQueries.of({
-        ...queries,
-        standing: (appId) =>
-          Effect.suspend(() => {
-            this.reads++
-            return this.isAway ? Effect.fail(gone) : queries.standing(appId)
-          })
-      })
-    )
-  ).pipe(Layer.provide(MemoryTreeQueries.layer))
-
-  readonly #log = Layer.effect(
-    TreeLog,
-    Effect.map(TreeLog, (log) =>
-      TreeLog.of({ ...log, head: Effect.suspend(() => (this.isBlind ? Effect.fail(gone) : log.head)) })
-    )
-  ).pipe(Layer.provide(MemoryTreeLog.layer))
-
-  readonly #hints = Layer.effect(
-    CommitHints.CommitHints,
-    Effect.map(CommitHints.CommitHints, (hints) => ({
-      ...hints,
-      listen: (listener: CommitHints.OnCommit, onForeign?: () => void) =>
-        hints.listen((path, status) => {
-          if (!this.isDeaf) listener(path, status)
-        }, onForeign)
-    }))
-  )
-
-  readonly layer = Layer.effectDiscard(
-    Effect.gen({ self: this }, function* () {
-      this.store = yield* NodeStore
-      this.waiters = yield* Waiters
-      yield* Effect.forEach(this.waiters.children, ({ start }) => Effect.forkScoped(start), { discard: true })
-    })
-  ).pipe(
-    Layer.provideMerge(Waiters.layerWith({ waiters: 150, sweepMs: 50 })),
-    Layer.provideMerge(Layer.mergeAll(this.#queries, this.#log, this.#hints)),
-    Layer.provideMerge(CommitHints.layer),
-    Layer.provideMerge(MemoryNodeStore.layer),
-    Layer.provideMerge(MemoryTables.layer)
-  )
+const NO_CASCADES: Pick<CascadeStore["Service"], "begin" | "preview" | "read" | "retry"> = {
+  begin: () => Effect.succeed(null),
+  preview: () => Effect.succeed(null),
+  read: () => Effect.succeed(null),
+  retry: () => Effect.void
 }
 
 /** What stands behind the API under test; a test sets it and looks at it afterwards. */
@@ -135,6 +77,14 @@ export class Backstage {
   /** What becomes of a command. */
   sent: (command: NewCommand) => SentCommand = () => ({ _tag: "Unknown" })
 
+  /** Commands by their ids, and the looks at whether they are through. */
+  readonly queue = new Map<string, CommandRow>()
+  readonly looks: Array<ReadonlyArray<string>> = []
+  /** The database goes away while a command is queued. */
+  isLost = false
+  /** What becomes of operations. */
+  cascades = { ...NO_CASCADES }
+
   readonly forest = new Forest()
 
   readonly layer = Layer.mergeAll(
@@ -161,12 +111,25 @@ export class Backstage {
       nearest: (key, appId) =>
         this.#stored(() => this.paths.get(appId)?.findLast((id) => this.keys.get(key)?.includes(id)) ?? null)
     }),
-    Layer.mock(CascadeStore)({}),
+    Layer.mock(CascadeStore)({
+      begin: (cascade) => Effect.suspend(() => this.cascades.begin(cascade)),
+      preview: (cascade) => Effect.suspend(() => this.cascades.preview(cascade)),
+      read: (id) => Effect.suspend(() => this.cascades.read(id)),
+      retry: (id) => Effect.suspend(() => this.cascades.retry(id))
+    }),
     Layer.mock(CommandStore)({
       send: (command) =>
-        this.#stored(() => {
+        Effect.suspend(() => {
           this.commands.push(command)
-          return this.sent(command)
+          return this.isLost ? Effect.fail(gone) : Effect.succeed(this.sent(command))
+        }),
+      read: (_, id) => this.#stored(() => this.queue.get(id) ?? null),
+      through: (names) =>
+        this.#stored(() => {
+          this.looks.push(names.map(({ correlationId }) => correlationId))
+          return names
+            .flatMap(({ correlationId }) => this.queue.get(correlationId) ?? [])
+            .filter(({ ack }) => ack !== null)
         })
     }),
     Layer.succeed(NodeQueries, {
@@ -205,6 +168,10 @@ export class Backstage {
     this.keys.clear()
     this.paths.clear()
     this.sent = () => ({ _tag: "Unknown" })
+    this.isLost = false
+    this.queue.clear()
+    this.looks.length = 0
+    this.cascades = { ...NO_CASCADES }
     this.rows = []
     this.log = []
     this.forest.isDeaf = false

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import type { CommandRow, Sent } from "../../src/storage/CommandStore.ts"
+import { commandRow } from "./commandRow.ts"
 import { ID, refused, RestFixture, signingKey } from "./RestFixture.ts"
 
 let rest: RestFixture
@@ -12,31 +14,9 @@ beforeEach(() => rest.backstage.reset())
 
 const PATH = `/api/v1/apps/${ID}/control`
 
-const rowOf = (patch: Partial<CommandRow> = {}): CommandRow => ({
-  id: 1,
-  appId: ID,
-  correlationId: randomUUID(),
-  action: "reload",
-  payload: "null",
-  issuedBy: "anonymous",
-  idempotencyKey: null,
-  traceparent: null,
-  operation: null,
-  state: "queued",
-  issuedAt: 1_790_000_000_000,
-  expiresAt: 1_790_000_300_000,
-  deliveredAt: null,
-  deliveries: 0,
-  answeredAt: null,
-  ack: null,
-  result: null,
-  error: null,
-  ...patch
-})
-
 const queued = (patch: Partial<CommandRow> = {}): Sent => ({
   _tag: "Queued",
-  row: rowOf(patch),
+  row: commandRow(patch),
   owner: "boot",
   epoch: 7
 })
@@ -93,8 +73,35 @@ describe("POST apps/{id}/control", () => {
     refused(await rest.post(PATH, { action: "a" }), 409, "terminal", "done")
   })
 
+  it("too much waits for the node → 503, nothing was queued", async () => {
+    rest.backstage.sent = () => ({ _tag: "Full" })
+    const answer = await rest.post(PATH, { action: "a" })
+    refused(answer, 503, "overloaded", "nothing was queued")
+    assert.property(answer.headers, "retry-after")
+  })
+
+  it("a command that is queued is never answered by 'send it again', also when nobody may wait any more", async () => {
+    const stopping = await RestFixture.start()
+    stopping.backstage.sent = () => queued({ issuedAt: Date.now(), expiresAt: Date.now() + 60_000 })
+    await Effect.runPromise(stopping.backstage.forest.waiters.close)
+    const answer = await stopping.post(PATH, { action: "a", timeoutMs: 5000 })
+    assert.deepInclude(answer.body, { state: "queued" })
+    assert.strictEqual(answer.status, 201)
+    await stopping.stop()
+  })
+
+  it("the database goes away while a command is queued → it may be sent again only with a key", async () => {
+    rest.backstage.isLost = true
+    const answer = await rest.post(PATH, { action: "a" })
+    refused(answer, 503, "uncertain", `/api/v1/apps/${ID}/commands/${rest.backstage.audit.at(-1)?.correlationId}`)
+    assert.notProperty(answer.headers, "retry-after")
+    const keyed = await rest.post(PATH, { action: "a", idempotencyKey: "k" })
+    refused(keyed, 503, "unavailable")
+    assert.property(keyed.headers, "retry-after")
+  })
+
   it("a key that was used → the same command again; for another one → 409", async () => {
-    const known = rowOf({ action: "a", payload: "1", state: "answered", ack: true, result: "2" })
+    const known = commandRow({ action: "a", payload: "1", state: "answered", ack: true, result: "2" })
     rest.backstage.sent = () => ({ _tag: "Known", row: known })
     const again = await rest.post(PATH, { action: "a", payload: 1, idempotencyKey: "k" })
     assert.strictEqual(again.status, 200)

@@ -75,14 +75,6 @@ describe("who waits for what is behind a row", () => {
     await Effect.runPromise(forest.waiters.close)
     assert.instanceOf(await refusal, Problem)
   })
-
-  it("looks as often as it says even if nothing happens", async () => {
-    const { forest } = rest.backstage
-    const node = await bear()
-    let looks = 0
-    const look = Effect.sync(() => (++looks < 4 ? null : looks))
-    assert.strictEqual(await Effect.runPromise(forest.waiters.logged(node.appId, 9, look, 20_000, 10)), 4)
-  })
 })
 
 describe("GET apps/{id}/wait", () => {

@@ -19,6 +19,7 @@ describe("defaults", () => {
       assert.deepStrictEqual(settings, {
         databaseUrl: null,
         nats: null,
+        events: { maxAge: 604_800_000, maxBytes: 1_073_741_824, dedupe: 120_000, replicas: null },
         listen: { host: "127.0.0.1", port: 8443 },
         tls: null,
         instance: hostname(),
@@ -179,6 +180,9 @@ describe("refused at boot, with the remedy", () => {
     ["NATS_URL", "nats:///x", "names no host"],
     ["NATS_CREDS_FILE", "trailsd.creds", "needs NATS_URL"],
     ["NATS_ANY_VERSION", "1", "must be true or false"],
+    ["TRAILS_EVENTS_REPLICAS", "6", "a number from 1 to 5"],
+    ["TRAILS_EVENTS_MAX_BYTES", "1MiB", "out of range"],
+    ["TRAILS_EVENTS_DEDUPE", "8d", "out of range"],
     ["TRAILS_MIN_LEVEL", "closed", "must be open or signed"],
     ["TRAILS_MIN_LEVEL", "encrypted", 'use "signed"'],
     ["TRAILS_ADMISSION", "all", "must be open, declared or ticket"],

@@ -43,6 +43,24 @@ describe("hints of commits", () => {
     expect(told).toHaveLength(3)
   })
 
+  it("an answer to a command is told as one", async () => {
+    const answers: Array<boolean> = []
+    const off = hints.listen((_path, _status, isAnswer) => void answers.push(isAnswer))
+    let node = await bear(null)
+    const correlationId = node.appId
+    for (const commands of [
+      [],
+      [{ _tag: "Told", correlationId }],
+      [{ _tag: "Answered", correlationId, answer: { ack: true, result: null } }]
+    ] as const) {
+      const write = statusWrite(node, node.n, { commands })
+      await run(store.append(0, [write]))
+      node = { ...node, n: node.n + write.rows.length }
+    }
+    off()
+    expect(answers).toEqual([false, false, false, true])
+  })
+
   it("a birth that is found existing tells too: it may be one's own whose answer was lost", async () => {
     const request = requestOf(birthOf())
     await run(store.birth(request))

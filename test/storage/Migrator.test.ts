@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
+import pg from "pg"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { bundledMigrations, migrate } from "../../src/storage/Migrator.ts"
 import * as Postgres from "../../src/storage/Postgres.ts"
@@ -81,4 +82,27 @@ it("a migration that fails leaves nothing of itself", async () => {
   const storage = openStorage(postgres(url))
   expect(await sql(storage, "select to_regclass('half') as half")).toEqual([{ half: null }])
   await storage.dispose()
+})
+
+it("exit policies of a database from before there were any begin at its newest log row, others go on where they were", async () => {
+  const { url } = await fresh()
+  const layer = Postgres.layer({ url: Redacted.make(url) })
+  const known = bundledMigrations()
+  await Effect.runPromise(migrate(known.filter(({ number }) => number < 8)).pipe(Effect.provide(layer)))
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  const append = () =>
+    client.query(`insert into node_log (app_id, n, day, epoch, incarnation, path_version, kind)
+      values (gen_random_uuid(), 1, 1, 1, 1, 1, 'crash') returning id::int4`)
+  const id = (await append()).rows[0].id as number
+  const cursor = async () =>
+    (await client.query("select cursor::int4 from leases where duty = 'exit-policies'")).rows as unknown
+  await client.query("begin")
+  await client.query(known.find(({ number }) => number === 8)!.text)
+  expect(await cursor()).toEqual([{ cursor: id }])
+  await client.query("rollback")
+  await client.query("insert into leases (duty, expires_at, cursor) values ('exit-policies', now(), 0)")
+  await Effect.runPromise(migrate(known).pipe(Effect.provide(layer)))
+  expect(await cursor()).toEqual([{ cursor: 0 }])
+  await client.end()
 })

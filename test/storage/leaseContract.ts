@@ -78,6 +78,18 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
       expect(await run(replicas.holdDuty(duty, b, 60_000))).toEqual({ held: true, cursor: 41 })
     })
 
+    it("a duty's cursor begins anew when its holder says so, and when nobody else does", async () => {
+      const duty = `duty-${randomUUID()}`
+      const [a, b] = [randomUUID(), randomUUID()]
+      await run(replicas.holdDuty(duty, a, 60_000))
+      await run(replicas.advanceDuty(duty, a, 41))
+      expect(await run(replicas.restartDuty(duty, b))).toBe(false)
+      expect(await run(replicas.holdDuty(duty, a, 60_000))).toEqual({ held: true, cursor: 41 })
+      expect(await run(replicas.restartDuty(duty, a))).toBe(true)
+      expect(await run(replicas.holdDuty(duty, a, -1))).toEqual({ held: true, cursor: 0 })
+      expect(await run(replicas.restartDuty(duty, a))).toBe(false)
+    })
+
     it("a nonce is used once per key", async () => {
       const nonce = randomUUID()
       expect(await run(audit.useNonce("k1", nonce, 60_000))).toBe(true)

@@ -128,6 +128,32 @@ describe("a duty with two replicas", () => {
   )
 })
 
+describe("a replica that can't carry a duty out", () => {
+  it.effect("neither takes it nor keeps it, and has it again when it can and nobody else holds it", () => {
+    const world = makeWorld()
+    let isAble = false
+    return Effect.scoped(
+      Effect.gen(function* () {
+        yield* startReplica
+        const body = () => Effect.sync(() => world.runs.push("a@"))
+        const child = duty("sweep", { intervalMs: 200, ttlMs: TTL, able: () => isAble, body })
+        yield* startSupervisor({ name: "a", strategy: "one_for_one", children: [child] })
+        yield* advance("1 minute")
+        assert.isUndefined(world.replicas.duties.get("sweep"))
+        isAble = true
+        yield* advance(0.5 * TTL)
+        assert.isAbove(world.runs.length, 0)
+        isAble = false
+        yield* advance(300)
+        assert.isUndefined(world.replicas.duties.get("sweep"))
+        const before = world.runs.length
+        yield* advance("1 minute")
+        assert.strictEqual(world.runs.length, before)
+      })
+    ).pipe(Effect.provide(world.layer("a")))
+  })
+})
+
 describe("a duty's body", () => {
   it.effect("that fails is run again at the next tick and counted (D2)", () =>
     one((world) =>

@@ -68,6 +68,7 @@ export class FakeReplicas {
           return { held: true, cursor: 7 }
         }),
       advanceDuty: (duty, boot) => this.#call(boot, "advanceDuty", () => this.duties.get(duty)?.boot === boot),
+      restartDuty: (duty, boot) => this.#call(boot, "restartDuty", () => this.duties.get(duty)?.boot === boot),
       releaseDuty: (duty, boot) =>
         this.#call(boot, "releaseDuty", () => {
           if (this.duties.get(duty)?.boot === boot) this.duties.delete(duty)

@@ -106,6 +106,34 @@ describe.each<[Level, string]>([
     ])
   })
 
+  it("large commands that waited for a child all arrive, once, and do not cost it its socket", async () => {
+    const cable = new Cable()
+    const node = await born(cable.platform)
+    const seen: Array<unknown> = []
+    node.on("take", (payload) => seen.push((payload as { readonly at: number }).at))
+    cable.cut()
+    await waitUntil("it is away", () => node.stats().state === "connecting")
+    const signer = readAdminKey(join(server.dataDir, "admin.key.pem"))
+    const url = new URL(`${server.http}/api/v1/apps/${node.appId}/control`)
+    // Together more than a socket may hold back.
+    const all = Array.from({ length: 20 }, (_, at) => at)
+    for (const at of all) {
+      const body = JSON.stringify({ action: "take", payload: { at, text: "x".repeat(250_000) } })
+      const headers = { "content-type": "application/json", ...signer.headers("POST", url, body) }
+      expect((await fetch(url, { method: "POST", headers, body })).status).toBe(201)
+    }
+    cable.mend()
+    await waitUntil(
+      "all have been answered",
+      async () => {
+        const told = await commands(node.appId)
+        return told.filter(({ deliveries, state }) => state === "answered" && deliveries === 1).length === all.length
+      },
+      { withinMs: 60_000 }
+    )
+    expect(seen).toEqual(all)
+  })
+
   it("whoever waits over a kill -9 of the server gets the answer, of a command that ran once", async () => {
     const node = await born()
     let runs = 0

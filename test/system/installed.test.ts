@@ -1,13 +1,16 @@
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { freePort } from "../harness/freePort.ts"
+import { leash } from "../harness/Leash.ts"
+import { NatsServer } from "../harness/NatsServer.ts"
 import { PackedTrailsd } from "../harness/PackedTrailsd.ts"
 import { post, rest } from "../harness/Rest.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { Machine } from "../main/Launched.ts"
 
+const ROOT = resolve(import.meta.dirname, "../..")
 /** To build, pack and install, on a busy machine, milliseconds. */
 const INSTALL_MS = 300_000
 
@@ -40,7 +43,8 @@ it("the packed file has the launchers, the build, the documents and the papers; 
   const bundle = ["client.cjs", "command.cjs", "first.cjs", "quickRun.cjs", "runCommand.cjs"].map(
     (name) => `lib/run-bundle/run/${name}`
   )
-  const built = /^lib\/(?:\w+\/)*\w+\.js$|^lib\/storage\/migrations\/\d{6}_\w+\.sql$|^docs\/(?:decisions\/)?[\w-]+\.md$/
+  const built =
+    /^lib\/(?:\w+\/)*\w+\.js$|^lib\/(?:client|events|protocol)\/\w+\.d\.ts$|^lib\/storage\/migrations\/\d{6}_\w+\.sql$|^docs\/(?:decisions\/)?[\w-]+\.md$/
   const papers = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json"]
   const launchers = [
     "bin/compileCache.cjs",
@@ -91,4 +95,53 @@ it("trailsd serves from an embedded database below the working folder, and keeps
   const { body } = await rest(http, "apps?name=kept")
   expect(body).toMatchObject({ items: [{ app_name: "kept", status: "scheduled" }] })
   expect(await second.end("SIGTERM")).toMatchObject({ code: 0 })
+})
+
+it("the subscriber of docs/events.md runs as it is written there, on what the package exports", async () => {
+  const [, text = ""] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, "docs/events.md"), "utf8")) ?? []
+  expect(
+    text
+      .trim()
+      .split("\n")
+      .filter((line) => line !== "").length
+  ).toBeLessThanOrEqual(10)
+  const program = packed.program("subscriber.ts", text)
+  await using nats = await NatsServer.start({ jetstream: true })
+  const port = await freePort()
+  const env = {
+    PATH: packed.path,
+    LISTEN_ADDR: `127.0.0.1:${port}`,
+    TRAILS_DATA_DIR: join(machine.folder, "signed"),
+    TRAILS_MIN_LEVEL: "signed",
+    NATS_URL: nats.url,
+    NATS_ANY_VERSION: "true"
+  }
+  const server = await machine.launch(env).ready()
+  const { serverPubKey } = JSON.parse(readFileSync(join(machine.home, `.trails/servers/${port}.json`), "utf8")) as {
+    readonly serverPubKey: string
+  }
+  const subscriber = spawn(process.execPath, [program], {
+    env: { NATS_URL: nats.url, TRAILS_SERVER_PUB_KEY: serverPubKey },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  const unleash = leash(subscriber.pid!)
+  let said = ""
+  for (const stream of [subscriber.stdout, subscriber.stderr]) stream.on("data", (chunk) => (said += String(chunk)))
+  try {
+    const wrapped = spawnSync("trails", ["run", "--server", `http://127.0.0.1:${port}`, "--", "true"], {
+      encoding: "utf8",
+      timeout: 60_000,
+      env: { PATH: packed.path, HOME: machine.home }
+    })
+    expect(wrapped.status, wrapped.stderr).toBe(0)
+    await waitUntil("its result is printed", () => said.includes(" result ") && said.includes("exit_code"), {
+      withinMs: 30_000
+    }).catch((cause: unknown) => {
+      throw new Error(`the subscriber said: ${said}`, { cause })
+    })
+  } finally {
+    subscriber.kill()
+    unleash()
+  }
+  expect(await server.end("SIGTERM")).toMatchObject({ code: 0 })
 })

@@ -38,7 +38,7 @@ const processes = (mark: string): ReadonlyArray<number> =>
     })
 
 /** A time to sleep that no other process has: it finds the sleeper. */
-const SLEEPER = { killed: "3601.25", left: "3602.25", cancelled: "3603.25", forced: "3604.25" }
+const SLEEPER = { killed: "3601.25", left: "3602.25", cancelled: "3603.25", forced: "3604.25", hurried: "3605.25" }
 
 describe.concurrent("a run", () => {
   it("tells of a good end: exit code, duration, memory", async () => {
@@ -101,6 +101,17 @@ describe.concurrent("a run", () => {
     const error = await tree.said(await tree.node("slow", ({ status }) => status === "error"), "error")
     expect(error).toMatchObject({ timed_out: true, forced: true, signal: "SIGKILL" })
     expect(processes(SLEEPER.forced)).toEqual([])
+  })
+
+  it("is killed when the one who allows least says so, though others have allowed more", async () => {
+    const script = `trap '' TERM; sleep ${SLEEPER.hurried}; sleep ${SLEEPER.hurried}`
+    const run = user.run("hurried", script, "--grace", "10m", "--timeout", "1s")
+    await waitUntil("it sleeps", () => processes(SLEEPER.hurried).length > 0)
+    const { app_id } = await tree.node("hurried", ({ status }) => status === "running")
+    expect((await user.trails(["cancel", app_id, "--grace", "9m", "--detach"]).ended).code).toBe(0)
+    await user.trails(["cancel", app_id, "--grace", "1s"]).ended
+    expect((await run.ended).code).toBe(128 + 9)
+    expect(processes(SLEEPER.hurried)).toEqual([])
   })
 
   it("does not look like a success when the command ends well after its time", async () => {
@@ -282,6 +293,17 @@ describe.concurrent("what goes wrong", () => {
     expect(lines.map(({ length }) => length)).toEqual([3_000_000, lines.at(-1)!.length])
     expect(lines.at(-1)).toMatch(/^trails: loud: nothing of it was reported/)
     expect(code).toBe(3)
+  })
+
+  it("that nobody reads stderr keeps a cancelled run from nothing: it goes, with the command's exit code", async () => {
+    // Not in the foreground: the shell would tell of its death on stderr, and hang there itself.
+    const script = `trap 'exit 7' TERM; head -c 3000000 /dev/zero | tr '\\0' x >&2 & wait`
+    const run = user.run("unread", script)
+    run.process.stderr!.pause()
+    const { app_id } = await tree.node("unread", ({ status }) => status === "running")
+    expect((await user.trails(["cancel", app_id, "--grace", "10s"]).ended).code).toBe(0)
+    expect((await run.ended).code).toBe(7)
+    await tree.node("unread", ({ status }) => status === "cancelled")
   })
 
   it("a TRAILS_INFO that can't be read is told, and the command runs", async () => {

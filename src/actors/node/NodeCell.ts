@@ -8,6 +8,8 @@ export interface ToldCommand {
   readonly operation: string | null
   /** Of a cancel. */
   readonly reason: string | null
+  /** Epoch milliseconds of the database's clock. */
+  readonly expiresAt: number
 }
 
 /**
@@ -24,8 +26,10 @@ export interface NodeCell {
   session: SessionPort | null
   /** Set while the session exists only to tell the child to stop (PROTOCOL §4): the correlation id of that command. */
   stopping: string | null
-  /** What this session has been told and has not answered, by correlation id; null: nothing. */
+  /** What this session has been told and has not answered, by correlation id; null: nothing. What is not here may be in the queue. */
   commands: Map<string, ToldCommand> | null
+  /** Its peer does not read: it is told nothing more before it does. */
+  starved: SessionPort | null
   /** Evidence rows and audits written for this session so far: a bound, since the peer decides how many it provokes. */
   evidence: number
   /** In the ready queue or in a turn. */
@@ -39,4 +43,5 @@ export const detach = (cell: NodeCell): void => {
   cell.session = null
   cell.stopping = null
   cell.commands = null
+  cell.starved = null
 }

@@ -28,6 +28,8 @@ export interface NodeEnvironment {
   readonly commands: CommandStore["Service"]
   /** What a session is to be told next; questions of many nodes are asked together. */
   readonly openCommands: (appId: string, session: string) => Effect.Effect<ReadonlyArray<CommandRow>, StoreError>
+  /** Tells the actor of a node that there is something to be told to its session, behind what waits for it already. */
+  readonly commanded: (appId: string) => void
   /** Hints the actor of another node, wherever its owner is, that its row has moved. May be lost: the row is the fact. */
   readonly moved: (appId: string, owner: string | null) => void
 }

@@ -1,7 +1,7 @@
 import type { Envelope } from "../../protocol/Envelope.ts"
 import type { HotState, NodeRow } from "../../storage/NodeRow.ts"
 import type { Birth } from "../../storage/NodeStore.ts"
-import { isFinal } from "../../protocol/Final.ts"
+import { isEnded } from "../../protocol/Ended.ts"
 import type { CheckedEnvelope } from "./ticket.ts"
 
 /** Facts of a birth that came without an envelope (open level). */
@@ -62,7 +62,8 @@ export const unowned = (status: HotState["status"]): HotState => ({
 
 /**
  * Why a node must not live although its envelope is good: a seal above it, or a parent that has ended and takes its
- * children along (PROTOCOL §4). Read under the birth's locks.
+ * children along, by a verdict too: the end has been looked at by then, and is not once more (PROTOCOL §4). Read under the
+ * birth's locks.
  */
 export const doomed = (
   facts: { readonly parent: NodeRow | null; readonly sealedBy: string | null },
@@ -70,5 +71,5 @@ export const doomed = (
 ): "parent_sealed" | "parent_exited" | null => {
   if (facts.sealedBy !== null) return "parent_sealed"
   const policy = envelope?.supervision.onParentExit ?? DEFAULT_SUPERVISION.onParentExit
-  return facts.parent !== null && isFinal(facts.parent.status) && policy === "cancel" ? "parent_exited" : null
+  return facts.parent !== null && isEnded(facts.parent.status) && policy === "cancel" ? "parent_exited" : null
 }

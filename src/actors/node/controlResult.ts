@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import type { ControlResultFrame, Decoded } from "../../protocol/Frames.ts"
 import { parseUuid } from "../../protocol/Uuid.ts"
 import { OPEN_COMMANDS } from "../../storage/CommandStore.ts"
@@ -17,6 +17,7 @@ import type { NodeEnvironment } from "./NodeEnvironment.ts"
 import { persist } from "./persist.ts"
 import { recordStop } from "./recordStop.ts"
 import { refusePoison } from "./refusePoison.ts"
+import { toldCommand } from "./toldCommands.ts"
 
 type Answer = Decoded<ControlResultFrame>
 
@@ -43,8 +44,17 @@ const changeFor = (row: NodeRow, decoded: Answer, told: ToldCommand): Change => 
     ...(told.operation === null ? {} : { operation: told.operation })
   }
   const next = told.action === "cancel" && frame.ack ? transition(standingOf(row), "cancelled") : null
-  if (next?._tag !== "Moved")
-    return { hot: {}, deadlineIn: "keep", rows: [answerEntry(decoded, "control", row, facts)], commands: answered }
+  if (next?._tag !== "Moved") {
+    // Its Result has ended it before as cancelled: that something had to be killed is said only here.
+    const isForced = told.action === "cancel" && frame.ack && row.status === "cancelled" && wasForced(decoded)
+    return {
+      hot: {},
+      deadlineIn: "keep",
+      ...(isForced ? { outcome: { ...row.outcome, state: row.status, forced: true } } : {}),
+      rows: [answerEntry(decoded, "control", row, { ...facts, ...(isForced ? { forced: true } : {}) })],
+      commands: answered
+    }
+  }
   const reason = told.reason ?? "cancelled"
   const forced = wasForced(decoded) ? { forced: true } : {}
   return {
@@ -56,19 +66,24 @@ const changeFor = (row: NodeRow, decoded: Answer, told: ToldCommand): Change => 
   }
 }
 
+/** Our clock and the database's may differ by so much, milliseconds: about whose time is nearly over the queue is asked. */
+const CLOCKS = 5000
+
 /** A command that this session was told, as far as anybody knows of it. `answered`: somebody has answered it before. */
 const find: (
   env: NodeEnvironment,
   cell: NodeCell,
+  session: SessionPort,
   correlationId: string
 ) => Effect.Effect<ToldCommand | "answered" | "expired" | null, StoreError> = Effect.fnUntraced(
-  function* (env, cell, correlationId) {
+  function* (env, cell, session, correlationId) {
     const told = cell.commands?.get(correlationId)
-    if (told !== undefined) return told
+    if (told !== undefined && (yield* Clock.currentTimeMillis) < told.expiresAt - CLOCKS) return told
     const id = parseUuid(correlationId)
     const command = id === null ? null : yield* persist(env.commands.read(cell.id, id))
     if (command === null || command.deliveredAt === null) return null
-    return command.state === "answered" || command.state === "expired" ? command.state : null
+    if (command.state === "answered" || command.state === "expired") return command.state
+    return command.session === session.id ? toldCommand(command) : null
   }
 )
 
@@ -87,7 +102,7 @@ export const controlResult: (
     const row = yield* load(env, cell)
     if (row === null || cell.session !== session) return
     if (cell.stopping !== null) return yield* recordStop(env, cell, session, [decoded])
-    const told = yield* find(env, cell, correlation_id)
+    const told = yield* find(env, cell, session, correlation_id)
     if (told === "answered") return
     if (told === null || (told === "expired" && cell.evidence >= EVIDENCE_LIMIT)) return refuse(cell, session, decoded)
     const change: Change =

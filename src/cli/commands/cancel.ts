@@ -1,10 +1,9 @@
 import type { Command } from "commander"
-import { type CommonOptions, withCommon, withExamples } from "../CommonOptions.ts"
-import type { CancelOptions } from "../CancelView.ts"
+import { withCommon, withExamples } from "../CommonOptions.ts"
+import type { CancelOptions, CascadeOptions } from "../CancelView.ts"
 
-const CODES = `
-Exit codes: 0 all have stopped when they were asked, 1 some were forced, out of reach, or refused,
-64 wrong usage or unknown id, 69 server away, 77 not allowed. Ctrl-C leaves the operation going on.`
+const ENDS = "Exit codes: 0 all have stopped when they were asked, 1 some were forced, out of reach, or refused,"
+const OTHERS = "64 wrong usage or unknown id, 69 server away, 77 not allowed. Ctrl-C leaves the operation going on."
 
 const again = (value: string, before: ReadonlyArray<string> | undefined): ReadonlyArray<string> => [
   ...(before ?? []),
@@ -36,7 +35,7 @@ export const cancelCommands = (program: Command): void => {
       const { cancelNode } = await import("../CancelView.ts")
       await cancelNode(id, self.optsWithGlobals<CancelOptions>())
     })
-    .addHelpText("after", CODES)
+    .addHelpText("after", `\n${ENDS}\n2 "Go on?" was not answered with yes: nothing was done,\n${OTHERS}`)
   withExamples(
     withCommon(cancel),
     "trails cancel --cascade 0b9c8f3e --reason 'wrong input'",
@@ -45,14 +44,16 @@ export const cancelCommands = (program: Command): void => {
   )
   const cascade = program
     .command("cascade")
-    .summary("show an operation until it is through")
-    .description("Shows how far an operation that `trails cancel` has begun is, until it is through.")
-    .argument("<id>", "the operation's id")
+    .summary("show an operation until it is through, or list them")
+    .description(
+      "Shows how far an operation that `trails cancel` has begun is, until it is through. Without ID it lists the newest."
+    )
+    .argument("[id]", "the operation's id, or its first digits, among the newest 100")
     .option("--retry", "ask those again who could not be told, or have refused")
-    .action(async (id: string, _options: unknown, self: Command) => {
+    .action(async (id: string | undefined, _options: unknown, self: Command) => {
       const { showCascade } = await import("../CancelView.ts")
-      await showCascade(id, self.optsWithGlobals<CommonOptions & { readonly retry?: boolean }>())
+      await showCascade(id, self.optsWithGlobals<CascadeOptions>())
     })
-    .addHelpText("after", CODES)
-  withExamples(withCommon(cascade), "trails cascade 154c24e2-a47a-4e55-9674-ca9d2252576d --retry")
+    .addHelpText("after", `\n${ENDS}\n${OTHERS}`)
+  withExamples(withCommon(cascade), "trails cascade", "trails cascade 154c24e2-a47a-4e55-9674-ca9d2252576d --retry")
 }

@@ -79,6 +79,7 @@ const IDENTITIES = `, bound as (
 const CONTROL = `, marked as (
   update public.control_queue c set
     delivered_at = case when m.told then coalesce(c.delivered_at, now()) else c.delivered_at end,
+    told_at = case when m.told then now() else c.told_at end,
     deliveries = c.deliveries + m.told::int4,
     session = case when m.told then node.session else c.session end,
     epoch = case when m.told then node.epoch else c.epoch end,

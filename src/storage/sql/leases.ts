@@ -72,6 +72,15 @@ where duty = $1::text and holder = $2::uuid and expires_at > now()
 returning cursor`
 }
 
+/** $1 duty, $2 boot. No row: the boot does not hold it any more. */
+export const restartDuty: Statement = {
+  name: "duty.restart",
+  text: `
+update public.leases set cursor = 0
+where duty = $1::text and holder = $2::uuid and expires_at > now()
+returning cursor`
+}
+
 /** $1 duty, $2 boot. */
 export const releaseDuty: Statement = {
   name: "duty.release",

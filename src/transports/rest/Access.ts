@@ -92,8 +92,9 @@ export const makeAccess = Effect.gen(function* () {
         return yield* deny(unauthorized("digest_mismatch", "Content-Digest is not that of the body that arrived"))
       }
       if (route.access !== "write" && route.access !== "control") return
-      // Before the effect, in a transaction of its own: the effect is an actor's. A crash in between loses a call that
-      // was never answered, and every call can be sent again under a new nonce; the other order would let it run twice.
+      // Before the effect, in a transaction of its own. Of a `write` the effect is an actor's; of a `control` it is a row that
+      // could be in the same transaction, and is not (ADR 0012). A crash in between loses a call that was never answered, and
+      // leaves a nonce that is used up; the other order would let it run twice.
       if (!(yield* audit.useNonce(check.keyId, check.nonce, NONCE_MS))) {
         return yield* deny(unauthorized("nonce_used", "This signature was used before; sign again with a new nonce"))
       }

@@ -14,6 +14,8 @@ export interface Deed {
   readonly action: string
   /** Of the command, or of the operation. */
   readonly correlationId: string
+  /** Whose it is already, as the log names him: it goes on in his name, which nobody else's key is for. */
+  readonly issuedBy?: string
 }
 
 export interface Authority {
@@ -34,6 +36,13 @@ const outOfReach = (appId: string): Problem =>
     detail: `A node's key is for itself and the nodes below it, and ${appId} is none of them`
   })
 
+const notTheirs = (id: string): Problem =>
+  new Problem({
+    status: 403,
+    code: "not_the_issuer",
+    detail: `The operation ${id} was begun by somebody else, in whose name it would go on; begin one of your own`
+  })
+
 /** The ancestor rule (PROTOCOL §9): an administrator may do everything, a node what concerns itself and those below it. */
 export const makeAuthority: Effect.Effect<Authority, never, AuditLog | KeyDirectory | Telemetry> = Effect.gen(
   function* () {
@@ -52,17 +61,20 @@ export const makeAuthority: Effect.Effect<Authority, never, AuditLog | KeyDirect
       mayRead: Effect.fnUntraced(function* (principal, appId) {
         if ((yield* reasonFor(principal, appId)) === null) return yield* outOfReach(appId)
       }),
-      authorize: Effect.fnUntraced(function* (principal, deed) {
+      authorize: Effect.fnUntraced(function* (principal, { issuedBy, ...deed }) {
         const found = yield* reasonFor(principal, deed.appId)
-        if (found === null) telemetry.auditDenies.add(1)
+        const isTheirs = issuedBy === undefined || principal.nodeKey === null || issuedBy === found?.actor
+        const isAllowed = found !== null && isTheirs
+        if (!isAllowed) telemetry.auditDenies.add(1)
         yield* audit.record({
           ...deed,
           actor: found?.actor ?? principal.actor,
-          decision: found === null ? "deny" : "allow",
-          reason: found?.reason ?? "not an ancestor",
+          decision: isAllowed ? "allow" : "deny",
+          reason: found === null ? "not an ancestor" : isTheirs ? found.reason : "not the issuer",
           data: null
         })
-        return found === null ? yield* outOfReach(deed.appId) : found.actor
+        if (found === null) return yield* outOfReach(deed.appId)
+        return isTheirs ? found.actor : yield* notTheirs(deed.correlationId)
       })
     }
   }

@@ -6,14 +6,17 @@ import {
   type CascadePlace,
   type CascadeRow,
   CascadeStore,
-  type NewCascade
+  type NewCascade,
+  OPEN_CASCADES
 } from "../../storage/CascadeStore.ts"
+import type { StoreError } from "../../storage/StoreError.ts"
+import { Waiters } from "../Waiters.ts"
 import type { Authority, Deed } from "./Authority.ts"
 import { cascadeNodeText, cascadeText } from "./CascadeText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, notFound, type Problem } from "./Problem.ts"
+import { badRequest, notFound, Problem, tryLater, uncertain } from "./Problem.ts"
 import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
 
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
@@ -91,9 +94,10 @@ const placeOf = ({ appId, depth }: CascadeNode): string => `${depth}:${appId}`
 export const cascadeRoutes = (
   newId: () => string,
   authority: Authority
-): Effect.Effect<ReadonlyArray<Route>, never, CascadeStore> =>
+): Effect.Effect<ReadonlyArray<Route>, never, CascadeStore | Waiters> =>
   Effect.gen(function* () {
     const store = yield* CascadeStore
+    const waiters = yield* Waiters
     const recent = yield* Cache.make({
       capacity: 1000,
       timeToLive: FRESH_MS,
@@ -112,8 +116,9 @@ export const cascadeRoutes = (
         return yield* badRequest("bad_parameter", "cascade must be true, or false for the node alone")
       }
       const members = yield* readMembers(body, MEMBERS)
-      const action = members.action === undefined ? "cancel" : yield* valid(readAction(members.action))
-      if (members.payload !== undefined && action === "cancel") {
+      const isCancel = members.action === undefined || members.action === "cancel"
+      const action = isCancel ? "cancel" : yield* valid(readAction(members.action))
+      if (members.payload !== undefined && isCancel) {
         return yield* badRequest("bad_member", "payload goes with an action; a cancel has reason and graceMs")
       }
       const isDryRun = yield* valid(readFlag(members.dryRun, "dryRun"))
@@ -135,14 +140,31 @@ export const cascadeRoutes = (
         traceparent: yield* valid(readTrace(members.traceparent))
       } as const
       if (isDryRun) {
-        yield* authority.mayRead(principal, appId)
-        const plan = yield* store.preview({ ...cascade, issuedBy: principal.actor })
+        const deed = deedOf(cascade, id)
+        const issuedBy = yield* authority.authorize(principal, { ...deed, action: `${deed.action} (dry run)` })
+        const plan = yield* store.preview({ ...cascade, issuedBy })
         return plan === null ? yield* noSuchNode(appId) : json(cascadeText(plan))
       }
       const issuedBy = yield* authority.authorize(principal, deedOf(cascade, id))
-      const begun = yield* store.begin({ ...cascade, issuedBy })
+      const unsure = (error: StoreError) =>
+        cascade.idempotencyKey === null ? uncertain(error, `/api/v1/cascades?app=${appId}`) : error
+      const begun = yield* Effect.mapError(store.begin({ ...cascade, issuedBy }), unsure)
       if (begun === null) return yield* noSuchNode(appId)
-      return json(cascadeText(yield* existing(begun.id)), begun.isNew ? 201 : 200)
+      if (begun._tag === "Conflict") {
+        return yield* new Problem({
+          status: 409,
+          code: "conflict",
+          detail: "This idempotencyKey was used for another operation about this node; use a fresh one"
+        })
+      }
+      if (begun._tag === "Full") {
+        return yield* tryLater("overloaded", `${OPEN_CASCADES} operations of yours about this node are still under way`)
+      }
+      // It has begun: that it can't be read now must not be taken for an operation that has not.
+      const row = yield* Effect.catchTag(existing(begun.id), "StoreError", (error) =>
+        begun.plan === null ? Effect.fail(unsure(error)) : Effect.succeed(begun.plan)
+      )
+      return json(cascadeText(row), begun.isNew ? 201 : 200)
     })
 
     /** An operation that the principal may read. */
@@ -164,7 +186,8 @@ export const cascadeRoutes = (
           yield* Effect.sleep(FRESH_MS)
         }
       })
-      const found = yield* Effect.raceFirst(Effect.timeoutOption(through, ms), request.gone)
+      const waiting = waiters.counted(row.appId, Effect.timeoutOption(through, ms))
+      const found = yield* Effect.raceFirst(waiting, request.gone)
       return json(cascadeText((found._tag === "Some" ? found.value : null) ?? (yield* existing(id))))
     })
 
@@ -182,7 +205,8 @@ export const cascadeRoutes = (
 
     const retry = Effect.fnUntraced(function* (request: RestRequest) {
       const id = yield* valid(readUuid(request.params.id ?? "", "The id in the path"))
-      yield* authority.authorize(request.principal, deedOf(yield* existing(id), id))
+      const row = yield* existing(id)
+      yield* authority.authorize(request.principal, { ...deedOf(row, id), issuedBy: row.issuedBy })
       yield* store.retry(id)
       return json(cascadeText(yield* existing(id)))
     })

@@ -1,21 +1,19 @@
 import { Effect } from "effect"
 import { ActorSystem } from "../../actors/ActorSystem.ts"
-import { isFinal } from "../../protocol/Final.ts"
-import { type CommandRow, CommandStore } from "../../storage/CommandStore.ts"
+import { type CommandRow, CommandStore, MOST_COMMANDS } from "../../storage/CommandStore.ts"
 import { Waiters } from "../Waiters.ts"
 import type { Authority } from "./Authority.ts"
+import { commandLooks } from "./CommandLooks.ts"
 import { commandText } from "./CommandText.ts"
 import { readAction, readKey, readNumber, readTrace } from "./ControlMembers.ts"
 import { pageText } from "./JsonText.ts"
 import { readMembers } from "./Members.ts"
-import { badRequest, notFound, Problem, tryLater } from "./Problem.ts"
+import { badRequest, notFound, Problem, tryLater, uncertain } from "./Problem.ts"
 import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
 
 const LIMIT = { min: 1, max: 500, otherwise: 100 }
 const TTL = { min: 1, max: 7 * 24 * 3_600_000, otherwise: 300_000 }
 const WAIT = { min: 0, max: 300_000, otherwise: 0 }
-/** How often who waits looks at the row, milliseconds: an expiry is no event of the node, nothing wakes for it. */
-const LOOK_EVERY = 1000
 /** After its time is over a command is expired, by the database's clock: what is waited beyond it, milliseconds. */
 const CLOCKS = 100
 
@@ -33,17 +31,27 @@ export const controlRoutes = (
     const actors = yield* ActorSystem
     const commands = yield* CommandStore
     const waiters = yield* Waiters
+    const look = commandLooks(commands)
 
     /** The command when it is through, or as it stands after `ms`. */
     const settled = Effect.fnUntraced(function* (row: CommandRow, ms: number, gone: Effect.Effect<never>) {
       if (ms === 0 || isThrough(row)) return row
       const { appId, correlationId } = row
-      const read = commands.read(appId, correlationId)
-      const look = Effect.map(read, (found) => (found === null || isThrough(found) ? found : null))
+      // An expiry is no event of the node: nothing wakes for it.
       const left = Math.max(0, row.expiresAt - row.issuedAt) + CLOCKS
-      const found = yield* Effect.raceFirst(waiters.logged(appId, 0, look, Math.min(ms, left), LOOK_EVERY), gone)
-      return found ?? (yield* read) ?? row
+      const found = yield* Effect.raceFirst(
+        waiters.answered(appId, look({ appId, correlationId }), Math.min(ms, left)),
+        gone
+      )
+      return found ?? (yield* commands.read(appId, correlationId)) ?? row
     })
+
+    /** The command is queued: whatever becomes of the waiting, the answer must not be taken for one that it is not. */
+    const shown = (row: CommandRow, ms: number, gone: Effect.Effect<never>) =>
+      Effect.map(
+        Effect.orElseSucceed(settled(row, ms, gone), () => row),
+        commandText
+      )
 
     const same = (row: CommandRow, action: string, payload: string): boolean =>
       row.action === action && row.payload === payload
@@ -66,23 +74,21 @@ export const controlRoutes = (
       const payload = slice("payload") ?? "null"
       const correlationId = newId()
       const issuedBy = yield* authority.authorize(principal, { appId, action: `control ${action}`, correlationId })
-      const sent = yield* commands.send({
-        appId,
-        correlationId,
-        action,
-        payload,
-        issuedBy,
-        idempotencyKey,
-        traceparent,
-        ttlMs
-      })
+      const sent = yield* Effect.mapError(
+        commands.send({ appId, correlationId, action, payload, issuedBy, idempotencyKey, traceparent, ttlMs }),
+        (error) =>
+          idempotencyKey === null ? uncertain(error, `/api/v1/apps/${appId}/commands/${correlationId}`) : error
+      )
       switch (sent._tag) {
         case "Unknown":
           return yield* noSuchNode(appId)
         case "Ended":
-          return yield* isFinal(sent.status)
-            ? new Problem({ status: 409, code: "terminal", detail: `The node has ended as ${sent.status}` })
-            : tryLater("unavailable", "The command could not be queued; try again")
+          return yield* new Problem({ status: 409, code: "terminal", detail: `The node has ended as ${sent.status}` })
+        case "Full":
+          return yield* tryLater(
+            "overloaded",
+            `${MOST_COMMANDS} commands wait for this node already; nothing was queued: GET /api/v1/apps/${appId}/commands?state=open`
+          )
         case "Known":
           if (!same(sent.row, action, payload)) {
             return yield* new Problem({
@@ -91,10 +97,10 @@ export const controlRoutes = (
               detail: "This idempotencyKey was used for another command of this node; use a fresh one"
             })
           }
-          return json(commandText(yield* settled(sent.row, timeoutMs, gone)))
+          return json(yield* shown(sent.row, timeoutMs, gone))
         case "Queued":
           actors.hint(appId, sent.owner, "commanded", sent.epoch)
-          return json(commandText(yield* settled(sent.row, timeoutMs, gone)), 201)
+          return json(yield* shown(sent.row, timeoutMs, gone), 201)
       }
     })
 

@@ -28,6 +28,19 @@ export const notFound = (detail: string): Problem => new Problem({ status: 404, 
 export const tryLater = (code: string, detail: string, seconds = 1): Problem =>
   new Problem({ status: 503, code, detail, headers: { "retry-after": String(seconds) } })
 
+/**
+ * Of something that would happen twice if it were asked for twice: nobody knows whether it was written when the database
+ * went away. No `Retry-After`; `where` shows it.
+ */
+export const uncertain = (error: StoreError, where: string): StoreError | Problem =>
+  error.reason === "Refused"
+    ? error
+    : new Problem({
+        status: 503,
+        code: "uncertain",
+        detail: `The database does not answer, and nobody knows whether this was begun: GET ${where} tells when it is back. With an idempotencyKey the same request could be sent again`
+      })
+
 export const storeProblem = (error: StoreError): Problem =>
   error.isRetryable
     ? tryLater("unavailable", "The database does not answer; try again. /readyz tells when it is back")

@@ -56,6 +56,15 @@ with recursive below(app_id, depth) as (
   ) m
 )`
 
+/** What the plan comes to, in one row. */
+const FACTS = `
+  f.total, f.levels, f.grace_ms as "graceMs", d.app_name as "appName", (extract(epoch from now()) * 1000)::int8 as now,
+  (select count(*)::int4 from planned p where p.ended) as ended,
+  (select max(p.depth) from planned p where not p.ended) as level
+from facts f
+join public.node_status s on s.app_id = $1::uuid
+join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day`
+
 /**
  * Besides: $8 id, $9 payload, $10 reason, $11 issuer, $12 key, $13 traceparent, $14 whether it seals. One statement: the
  * operation, the seal and the plan. No row: there is such an operation already, or no such node.
@@ -85,7 +94,8 @@ export const beginCascade: Statement = {
     least(made.grace_ms, coalesce(p.own_grace_ms, made.grace_ms)), case when p.ended then now() end
   from made cross join planned p
 )
-select id from made`
+select ${FACTS}
+join made on true`
 }
 
 /**
@@ -125,20 +135,20 @@ select app_id from withdrawn`
 export const previewCascade: Statement = {
   name: "cascade.preview",
   text: `${PLAN}
-select
-  f.total, f.levels, f.grace_ms as "graceMs", d.app_name as "appName", (extract(epoch from now()) * 1000)::int8 as now,
-  (select count(*)::int4 from planned p where p.ended) as ended,
-  (select max(p.depth) from planned p where not p.ended) as level
-from facts f
-join public.node_status s on s.app_id = $1::uuid
-join public.nodes d on d.app_id = any (array[s.app_id]) and d.start_day = s.start_day`
+select ${FACTS}`
 }
 
-/** $1 node, $2 issuer, $3 key, $4 id: the one that is there already. */
+/**
+ * $1 node, $2 issuer, $3 key, $4 id: the one that is there already; and whether it is to do the same: $5 action, $6 payload,
+ * $7 scope, $8 filter, $9 reason, $10 deadline, $11 grace (which a deadline shortens, so that it says nothing then).
+ */
 export const knownCascade: Statement = {
   name: "cascade.known",
   text: `
-select k.id from public.cascades k
+select k.id, (k.action, k.payload, k.scope, k.filter, k.reason, k.deadline_ms)
+    is not distinct from ($5::text, $6::text, $7::text, $8::jsonb, $9::text, $10::int4)
+  and (k.deadline_ms is not null or k.grace_ms = $11::int4) as "isSame"
+from public.cascades k
 where k.id = $4::uuid or (k.app_id = $1::uuid and k.issued_by = $2::text and k.idempotency_key = $3::text)
 limit 1`
 }

@@ -1,0 +1,10 @@
+/** The subscriber library of tree events: docs/events.md. */
+export type { TreeEventKind } from "../protocol/Subjects.ts"
+export type { TreeEvent, TreeEventData } from "../protocol/TreeEvent.ts"
+export { type EventFilter, subjectsOf } from "./Filters.ts"
+export { type BadEvent, ReceivedEvent } from "./ReceivedEvent.ts"
+export { registeredFromStream } from "./registeredFromStream.ts"
+export type { SubscribeOptions } from "./SubscribeOptions.ts"
+export { subscribe, Subscription } from "./Subscription.ts"
+export type { Unverified, Verdict } from "./Verdict.ts"
+export { type Trust, Verifier } from "./Verifier.ts"

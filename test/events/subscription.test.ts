@@ -1,0 +1,231 @@
+import { jetstreamManager } from "@nats-io/jetstream"
+import { connect, type NatsConnection } from "@nats-io/transport-node"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { sha256 } from "../../src/actors/Ed25519.ts"
+import {
+  type BadEvent,
+  type ReceivedEvent,
+  registeredFromStream,
+  subscribe,
+  type SubscribeOptions,
+  subjectsOf,
+  Verifier
+} from "../../src/events/index.ts"
+import { treeEventSubject } from "../../src/protocol/Subjects.ts"
+import type { TreeEvent } from "../../src/protocol/TreeEvent.ts"
+import { NatsServer } from "../harness/NatsServer.ts"
+import { STREAM } from "../harness/StreamReader.ts"
+import { waitUntil } from "../harness/waitUntil.ts"
+import { EventMaker } from "./EventMaker.ts"
+
+let server: NatsServer
+let connection: NatsConnection
+const cleanUp: Array<() => unknown> = []
+
+const makeStream = async () => {
+  const manager = await jetstreamManager(connection)
+  await manager.streams.add({ name: STREAM, subjects: ["trails.>"] })
+  return manager
+}
+beforeEach(async () => {
+  server = await NatsServer.start({ jetstream: true })
+  connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+})
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).toReversed()) await step()
+  await connection.close()
+  await server.dispose()
+})
+
+const put = async (event: TreeEvent, subject?: string) => {
+  const { kind, namespace, path } = event.data
+  connection.publish(subject ?? treeEventSubject(namespace, kind, path, sha256), JSON.stringify(event))
+  await connection.flush()
+}
+/** Reads on in the background. */
+const reading = (options: Partial<SubscribeOptions> = {}) => {
+  const seen: Array<ReceivedEvent> = []
+  const bad: Array<BadEvent> = []
+  const troubles: Array<Error> = []
+  const subscription = subscribe(connection, {
+    name: "test",
+    onBad: (one) => bad.push(one),
+    onTrouble: (error) => troubles.push(error),
+    ...options
+  })
+  const done = (async () => {
+    for await (const event of subscription) seen.push(event)
+  })()
+  const stop = async () => {
+    subscription.close()
+    await done
+  }
+  cleanUp.push(stop)
+  return { seen, bad, troubles, subscription, stop, ids: () => seen.map(({ id }) => id) }
+}
+
+describe("filters", () => {
+  it("are subjects: by namespace, kinds and subtree", () => {
+    const node = new EventMaker(new EventMaker())
+    const place = node.path.map((appId) => treeEventSubject("x", "status", [appId], sha256).split(".")[3]).join(".")
+    expect(subjectsOf({})).toEqual(["trails.*.*.>"])
+    expect(subjectsOf({ namespace: "etl", kinds: ["crash", "error"] })).toEqual([
+      "trails.etl.crash.>",
+      "trails.etl.error.>"
+    ])
+    expect(subjectsOf({ subtree: node.path })).toEqual([`trails.*.*.${place}.>`])
+    expect(() => subjectsOf({ subtree: ["no-uuid"] })).toThrow(TypeError)
+  })
+
+  it("let nothing else through: a subtree, several kinds, whatever the server's version", async () => {
+    await makeStream()
+    const root = new EventMaker()
+    const top = new EventMaker(root)
+    const below = new EventMaker(top)
+    const beside = new EventMaker(root)
+    for (const node of [root, top, below, beside]) {
+      await put(node.connected())
+      await put(node.status(1))
+      await put(node.event("crash", undefined))
+    }
+    const { ids } = reading({ subtree: top.path, kinds: ["connected", "crash"] })
+    const expected = [top, below].flatMap(({ appId }) => [`${appId}:1`, `${appId}:3`])
+    await waitUntil("all of them", () => ids().length === expected.length)
+    await put(below.event("error", undefined))
+    await put(below.event("crash", undefined))
+    await waitUntil("one more", () => ids().length > expected.length)
+    expect(ids()).toEqual([...expected, `${below.appId}:5`])
+  })
+
+  it("may change: the consumer stays where it is", async () => {
+    await makeStream()
+    const node = new EventMaker()
+    await put(node.status(1))
+    const first = reading({ kinds: ["status"] })
+    await waitUntil("the first", () => first.seen.length === 1)
+    await first.stop()
+    await put(node.status(2))
+    const second = reading({ kinds: ["status", "crash"] })
+    await put(node.event("crash", undefined))
+    await waitUntil("both", () => second.seen.length >= 2)
+    expect(second.ids().slice(-2)).toEqual([`${node.appId}:2`, `${node.appId}:3`])
+  })
+})
+
+describe("a subscription", () => {
+  it("goes on where it was: what was dealt with does not come again, what was not does", async () => {
+    await makeStream()
+    const node = new EventMaker()
+    for (let seq = 1; seq <= 10; seq++) await put(node.status(seq))
+    const seen: Array<number> = []
+    for await (const event of subscribe(connection, { name: "test", ackWaitMs: 500 })) {
+      seen.push(event.data.n)
+      // Left in the middle of the fifth: it is not acked.
+      if (event.data.n === 5) break
+    }
+    const second = reading()
+    await waitUntil("the rest", () => second.seen.length === 6)
+    expect(seen).toEqual([1, 2, 3, 4, 5])
+    expect(second.seen.map(({ data }) => data.n).toSorted((a, b) => a - b)).toEqual([5, 6, 7, 8, 9, 10])
+  })
+
+  it("manual: nothing is acked but by its user, and what is given back comes again", async () => {
+    await makeStream()
+    const node = new EventMaker()
+    await put(node.status(1))
+    const { seen } = reading({ ack: "manual" })
+    await waitUntil("it is there", () => seen.length === 1)
+    expect(seen[0]!.isSettled).toBe(false)
+    seen[0]!.nak()
+    await waitUntil("it is there again", () => seen.length === 2)
+    expect(seen[1]).toMatchObject({ redelivered: true, id: seen[0]!.id })
+    seen[1]!.ack()
+  })
+
+  it("tells the payload as it was sent, and its text where numbers are too large for a double", async () => {
+    await makeStream()
+    const node = new EventMaker()
+    await put(node.status(1, '{"big":9007199254740993,"ok":true}'))
+    const { seen } = reading()
+    await waitUntil("it is there", () => seen.length === 1)
+    expect(seen[0]!.payload).toMatchObject({ ok: true })
+    expect(seen[0]!.payloadText).toBe('{"big":9007199254740993,"ok":true}')
+  })
+
+  it("is not stopped by what is no event, told of it, and not told again", async () => {
+    const manager = await makeStream()
+    const node = new EventMaker()
+    const good = node.status(1)
+    const place = treeEventSubject("default", "status", node.path, sha256)
+    for (const text of ["", "{", "null", "[]", '"x"', '{"specversion":"1.0"}', "\u0000"])
+      connection.publish(place, text)
+    connection.publish(place, new Uint8Array([0xff, 0xfe]))
+    // Genuine, on another node's subject.
+    await put(good, treeEventSubject("default", "status", new EventMaker().path, sha256))
+    await put(good, treeEventSubject("default", "crash", node.path, sha256))
+    await put(good)
+    const { bad, ids, subscription } = reading({
+      onBad: (one) => {
+        bad.push(one)
+        throw new Error("a callback that throws")
+      }
+    })
+    await waitUntil("the good one", () => ids().length === 1)
+    expect(ids()).toEqual([good.id])
+    expect(subscription.bad).toBe(10)
+    expect(new Set(bad.map(({ reason }) => reason))).toEqual(new Set(["not_json", "not_an_event", "wrong_subject"]))
+    await waitUntil("all are dealt with", async () => {
+      const { num_ack_pending, num_pending } = await manager.consumers.info(STREAM, "test")
+      return num_pending === 0 && num_ack_pending === 0
+    })
+  })
+
+  it("outlives nats-server's death, and the loss of consumer and stream", async () => {
+    const manager = await makeStream()
+    const node = new EventMaker()
+    await put(node.status(1))
+    const { ids, troubles } = reading()
+    const sees = (n: number) =>
+      waitUntil(`event ${n}`, () => ids().at(-1) === `${node.appId}:${n}`, { withinMs: 20_000 })
+    await sees(1)
+    await server.kill()
+    await server.start()
+    await waitUntil("connected again", async () => (await manager.streams.info(STREAM)).config.name)
+    await put(node.status(2))
+    await sees(2)
+    await manager.consumers.delete(STREAM, "test")
+    await put(node.status(3))
+    await sees(3)
+    await manager.streams.delete(STREAM)
+    await waitUntil("it is noticed", () => troubles.length > 0, { withinMs: 20_000 })
+    await makeStream()
+    await put(node.status(4))
+    await sees(4)
+  }, 60_000)
+
+  it("verifies what comes, and finds the key of a node that registered before it began", async () => {
+    await makeStream()
+    const node = new EventMaker()
+    await put(node.connected())
+    await put(node.status(1))
+    const trust = { serverKey: node.server.text }
+    const blind = reading({ name: "blind", kinds: ["status"], verifier: new Verifier(trust) })
+    await waitUntil("it is there", () => blind.seen.length === 1)
+    expect(blind.seen[0]!.verdict).toEqual({ verified: false, reason: "key_unknown" })
+    const registered = registeredFromStream(connection)
+    const seeing = reading({ name: "seeing", kinds: ["status"], verifier: new Verifier({ ...trust, registered }) })
+    await waitUntil("it is there", () => seeing.seen.length === 1)
+    expect(seeing.seen[0]!.verdict).toMatchObject({ verified: true, by: "node" })
+  })
+
+  it("ends with its connection", async () => {
+    await makeStream()
+    const ending = (async () => {
+      for await (const event of subscribe(connection, { name: "test" })) event.ack()
+      return "ended"
+    })()
+    await connection.flush()
+    await connection.close()
+    expect(await ending).toBe("ended")
+  })
+})
