@@ -1,6 +1,6 @@
 /**
  * What several replicas bring and cost: acked Status with 1, 2, 3 of them, commands and waits that go from one to another,
- * how long it takes until the nodes of a killed one run elsewhere. See README.md for what the figures mean. The last line is
+ * how soon a subscriber has an event, and the nodes of a killed one run elsewhere. See README.md for what the figures mean. The last line is
  * JSON; the exit code is 1 when a limit of the acceptance is missed.
  */
 import { availableParallelism, loadavg } from "node:os"
@@ -11,6 +11,8 @@ import { dropSurroundings } from "../test/harness/surroundings.ts"
 import { commands } from "./cluster/commands.ts"
 import { failover } from "./cluster/failover.ts"
 import { type Latency, showLatency } from "./cluster/Latency.ts"
+import type { Over } from "./cluster/startSite.ts"
+import { subscriber } from "./cluster/subscriber.ts"
 import { showThroughput, throughput } from "./cluster/throughput.ts"
 import { waiters } from "./cluster/waiters.ts"
 import type { Ways } from "./cluster/Ways.ts"
@@ -24,7 +26,7 @@ const FAILOVER_MS = 5000
 
 const { values: args } = parseArgs({
   options: {
-    parts: { type: "string", default: "throughput,commands,waiters,failover" },
+    parts: { type: "string", default: "throughput,commands,waiters,subscriber,failover" },
     replicas: { type: "string", default: "3" },
     rounds: { type: "string", default: "5" },
     level: { type: "string", default: "open" },
@@ -55,11 +57,11 @@ const log = (line: string): void => console.log(`  ${line}`)
 
 /** With NATS, and without: then whoever waits finds it at his next look. */
 const hintedOrNot = async (
-  measure: (hasNats: boolean, count: number) => Promise<Ways<Latency>>,
+  measure: (over: Over, count: number) => Promise<Ways<Latency>>,
   count: number
 ): Promise<Record<"nats" | "none", Ways<Latency>>> => {
-  const nats = await measure(true, count)
-  const none = await measure(false, counts.unhinted)
+  const nats = await measure("hints", count)
+  const none = await measure("nothing", counts.unhinted)
   for (const [name, ways] of [
     ["with NATS", nats],
     ["without NATS", none]
@@ -80,9 +82,14 @@ const parts: Readonly<Record<string, (postgres: Postgres) => Promise<unknown>>> 
     return found
   },
   commands: (postgres) =>
-    hintedOrNot((hasNats, count) => commands(postgres, { ...numbers, hasNats, commands: count }), counts.commands),
+    hintedOrNot((over, count) => commands(postgres, { ...numbers, over, commands: count }), counts.commands),
   waiters: (postgres) =>
-    hintedOrNot((hasNats, count) => waiters(postgres, { ...numbers, hasNats, waits: count }), counts.waits),
+    hintedOrNot((over, count) => waiters(postgres, { ...numbers, over, waits: count }), counts.waits),
+  subscriber: async (postgres) => {
+    const found = await subscriber(postgres, { ...numbers, waits: counts.waits })
+    log(showLatency(found))
+    return found
+  },
   failover: async (postgres) => {
     const found = await failover(postgres, { ...numbers, log })
     log(`half of the nodes after ${showSpread(found.halfMs)} ms, all after ${showSpread(found.allMs)} ms`)

@@ -2,14 +2,14 @@ import type { Postgres } from "../../test/harness/Postgres.ts"
 import { Caller } from "../control/Caller.ts"
 import { EchoNodes } from "../control/EchoNodes.ts"
 import type { Latency } from "./Latency.ts"
-import { startSite } from "./startSite.ts"
+import { type Over, startSite } from "./startSite.ts"
 import { bothWays, type Ways } from "./Ways.ts"
 
 const NODES = 50
 const WARM_UP = 20
 
 export interface CommandOptions {
-  readonly hasNats: boolean
+  readonly over: Over
   readonly replicas: number
   readonly rounds: number
   /** One after the other, each way and round. */
@@ -18,7 +18,7 @@ export interface CommandOptions {
 
 /** From the request to the answer with the node's result in it; all nodes are at one replica. */
 export const commands = async (postgres: Postgres, options: CommandOptions): Promise<Ways<Latency>> => {
-  const { cluster } = await startSite(postgres, options.replicas, options.hasNats)
+  const { cluster } = await startSite(postgres, options.replicas, options.over)
   using nodes = new EchoNodes()
   using caller = new Caller()
   try {

@@ -29,7 +29,7 @@ const BOOT = "select boot from replicas where instance = $1 order by started_at 
 
 /** `kill -9` of each replica in turn, until the rows of its nodes say that they run at others; nodes of the SDK, `open`. */
 export const failover = async (postgres: Postgres, options: FailoverOptions): Promise<Failover> => {
-  const { cluster, databaseUrl } = await startSite(postgres, options.replicas, true)
+  const { cluster, databaseUrl } = await startSite(postgres, options.replicas, "hints")
   using crowd = new StormCrowd({ nodes: options.nodes, processes: 1, level: "open", kind: "sdk" })
   const database = new pg.Client({ connectionString: databaseUrl })
   const first = async (sql: string, param: string) =>

@@ -4,6 +4,9 @@ import { queryPostgres } from "../../test/harness/StoredState.ts"
 
 const NATS_SERVERS = 3
 
+/** What goes over NATS: nothing, hints between replicas, or tree events to JetStream as well. */
+export type Over = "nothing" | "hints" | "events"
+
 export interface Site {
   readonly cluster: BareCluster
   readonly databaseUrl: string
@@ -11,11 +14,16 @@ export interface Site {
 
 let sites = 0
 
-/** Replicas with a database of their own in a Postgres that all sites share, and a mesh of their own when they have NATS. */
-export const startSite = async (postgres: Postgres, replicas: number, hasNats: boolean): Promise<Site> => {
+/** Replicas with a database of their own in a Postgres that all sites share, and a mesh of nats-servers of their own. */
+export const startSite = async (postgres: Postgres, replicas: number, over: Over): Promise<Site> => {
   const name = `site${++sites}`
   await queryPostgres(postgres.url, `CREATE DATABASE ${name}`)
   const databaseUrl = Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href
-  const cluster = await BareCluster.start({ databaseUrl, replicas, natsServers: hasNats ? NATS_SERVERS : 0 })
+  const cluster = await BareCluster.start({
+    databaseUrl,
+    replicas,
+    natsServers: over === "nothing" ? 0 : NATS_SERVERS,
+    jetstream: over === "events"
+  })
   return { cluster, databaseUrl }
 }

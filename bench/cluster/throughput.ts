@@ -2,7 +2,7 @@ import type { Level } from "../../src/protocol/Frames.ts"
 import type { Postgres } from "../../test/harness/Postgres.ts"
 import { AckDriver, type RunResult } from "../AckDriver.ts"
 import { showSpread, type Spread, spreadOf } from "../spread.ts"
-import { type Site, startSite } from "./startSite.ts"
+import { type Over, type Site, startSite } from "./startSite.ts"
 
 const WARM_UP_S = 1
 
@@ -19,7 +19,7 @@ export interface ThroughputOptions {
 
 export interface Throughput {
   readonly replicas: number
-  readonly hasNats: boolean
+  readonly over: Over
   /** Acked Status per second. */
   readonly perSecond: Spread
   /** To one replica, round by round. */
@@ -30,15 +30,15 @@ export interface Throughput {
 }
 
 interface Contender {
-  readonly hasNats: boolean
+  readonly over: Over
   readonly site: Site
   readonly driver: AckDriver
   readonly results: Array<RunResult>
 }
 
 /**
- * The same nodes at 1, 2, … replicas, all of them up all the time, measured in turn. The most once more without NATS: what
- * that brings is what the hints between replicas cost.
+ * The same nodes at 1, 2, … replicas, all of them up all the time, measured in turn. The most once more without NATS,
+ * and once with a JetStream to which tree events go: what that brings or costs.
  */
 export const throughput = async (
   postgres: Postgres,
@@ -46,9 +46,13 @@ export const throughput = async (
 ): Promise<ReadonlyArray<Throughput>> => {
   const contenders: Array<Contender> = []
   try {
-    for (let number = 1; number <= options.replicas + 1; number++) {
-      const hasNats = number <= options.replicas
-      const site = await startSite(postgres, Math.min(number, options.replicas), hasNats)
+    const plans = [
+      ...Array.from({ length: options.replicas }, (_, index) => ({ replicas: index + 1, over: "hints" as const })),
+      { replicas: options.replicas, over: "nothing" as const },
+      { replicas: options.replicas, over: "events" as const }
+    ]
+    for (const { over, replicas } of plans) {
+      const site = await startSite(postgres, replicas, over)
       const { serverKey, urls } = site.cluster
       const { level, nodes, window } = options
       const driver = await AckDriver.connect({ urls, serverKey, level, nodes, window }).catch(
@@ -57,23 +61,23 @@ export const throughput = async (
           throw error
         }
       )
-      contenders.push({ hasNats, site, driver, results: [] })
+      contenders.push({ over, site, driver, results: [] })
     }
     for (let round = 0; round < options.rounds; round++) {
       // Taking turns at who goes first: what the machine does meanwhile must not favour one of them.
-      for (const { driver, hasNats, results, site } of round % 2 === 0 ? contenders : contenders.toReversed()) {
+      for (const { driver, over, results, site } of round % 2 === 0 ? contenders : contenders.toReversed()) {
         const result = await driver.run(options.seconds, WARM_UP_S)
         results.push(result)
         options.log(
-          `round ${round + 1}, ${nameOf(site.cluster.replicas.length, hasNats)}: ${Math.round(result.perSecond)} acked/s, ` +
+          `round ${round + 1}, ${nameOf(site.cluster.replicas.length, over)}: ${Math.round(result.perSecond)} acked/s, ` +
             `p99 ${result.p99Ms.toFixed(1)} ms, the driver had ${result.driverCores.toFixed(2)} processors`
         )
       }
     }
     const alone = contenders[0]!.results
-    return contenders.map(({ hasNats, results, site }) => ({
+    return contenders.map(({ over, results, site }) => ({
       replicas: site.cluster.replicas.length,
-      hasNats,
+      over,
       perSecond: spreadOf(results.map(({ perSecond }) => perSecond)),
       ratio: spreadOf(results.map(({ perSecond }, round) => perSecond / alone[round]!.perSecond)),
       p99Ms: spreadOf(results.map(({ p99Ms }) => p99Ms)),
@@ -87,9 +91,10 @@ export const throughput = async (
   }
 }
 
-const nameOf = (replicas: number, hasNats: boolean): string =>
-  `${replicas} replica${replicas === 1 ? "" : "s"}${hasNats ? "" : " without NATS"}`
+const NAMES: Readonly<Record<Over, string>> = { nothing: " without NATS", hints: "", events: " that publish events" }
 
-export const showThroughput = ({ hasNats, p99Ms, perSecond, ratio, replicas }: Throughput): string =>
-  `${nameOf(replicas, hasNats)}: ${showSpread(perSecond)} acked/s, ${ratio.median.toFixed(2)} ` +
+const nameOf = (replicas: number, over: Over): string => `${replicas} replica${replicas === 1 ? "" : "s"}${NAMES[over]}`
+
+export const showThroughput = ({ over, p99Ms, perSecond, ratio, replicas }: Throughput): string =>
+  `${nameOf(replicas, over)}: ${showSpread(perSecond)} acked/s, ${ratio.median.toFixed(2)} ` +
   `(${ratio.low.toFixed(2)} … ${ratio.high.toFixed(2)}) of one, p99 ${showSpread(p99Ms)} ms`

@@ -7,6 +7,8 @@ export interface BareClusterOptions {
   readonly replicas: number
   /** 0: the replicas have no NATS. */
   readonly natsServers: number
+  /** The nats-servers have JetStream, so that tree events are published. Default false. */
+  readonly jetstream?: boolean
   readonly env?: Readonly<Record<string, string>>
   /** For Node, of each replica. */
   readonly nodeFlags?: ReadonlyArray<string>
@@ -30,7 +32,10 @@ export class BareCluster implements AsyncDisposable {
   /** Resolves when every replica is ready. */
   static async start(options: BareClusterOptions): Promise<BareCluster> {
     const serverKey = makeKeypair()
-    const nats = options.natsServers === 0 ? [] : await NatsServer.mesh(options.natsServers)
+    const nats =
+      options.natsServers === 0
+        ? []
+        : await NatsServer.mesh(options.natsServers, { jetstream: options.jetstream ?? false })
     const replicas: Array<Trailsd> = []
     for (let number = 1; number <= options.replicas; number++) {
       const shared =
