@@ -122,9 +122,7 @@ console.log(
     bench: "cluster",
     cores: availableParallelism(),
     loadBefore,
-    level,
-    ...numbers,
-    ...counts,
+    options: { level, ...numbers, ...counts },
     ...results,
     missed
   })
