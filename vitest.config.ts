@@ -12,6 +12,7 @@ dropSurroundings()
 const besideEachOther = [
   "cascade",
   "command",
+  "draining",
   "exampleTree",
   "hijackClient",
   "hijackIntruder",

@@ -9,7 +9,8 @@ import { Wire } from "../test/harness/Wire.ts"
 import { percentile } from "./spread.ts"
 
 export interface DriverOptions {
-  readonly url: string
+  /** Of each replica; nodes are spread over them. */
+  readonly urls: ReadonlyArray<string>
   readonly serverKey: Keypair
   readonly level: Level
   /** One socket each. */
@@ -24,7 +25,12 @@ export interface RunResult {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
+  /** Processors that the driver itself had: near 1 it is what is measured. */
+  readonly driverCores: number
 }
+
+/** Frames prepared per second of a run; more than any server here can take. */
+const mostPerSecond = (level: Level): number => (level === "open" ? 60_000 : 26_000)
 
 /** A node in the closed loop: prepared frames, sent as the window allows. */
 class Lane {
@@ -61,11 +67,12 @@ export class AckDriver {
     const driver = new AckDriver(options)
     const issuer = options.level === "open" ? null : options.serverKey
     for (let i = 0; i < options.nodes; i++) {
+      const url = options.urls[i % options.urls.length]!
       const envelope = makeEnvelope(
         {
           appId: randomUUID(),
           appName: `bench-${i}`,
-          serverEp: options.url,
+          serverEp: url,
           serverPubKey: options.serverKey.text,
           secLevel: options.level,
           startDeadline: 0
@@ -73,14 +80,16 @@ export class AckDriver {
         issuer
       )
       const node = new RawNode(envelope, { keys: makeKeypair(), serverKey: options.serverKey.text })
-      await node.register(await Wire.open(options.url))
+      await node.register(await Wire.open(url))
       driver.#lanes.push(new Lane(node, options.window))
     }
     return driver
   }
 
-  /** One run; `perNode` frames are prepared for each node, and the run ends early if they run out. */
-  async run(seconds: number, warmUpSeconds: number, perNode: number): Promise<RunResult> {
+  /** One run; fails when the frames that were prepared for it run out. */
+  async run(seconds: number, warmUpSeconds: number): Promise<RunResult> {
+    const { level, nodes } = this.#options
+    const perNode = Math.ceil((mostPerSecond(level) * (seconds + warmUpSeconds)) / nodes)
     for (const lane of this.#lanes) this.#prepare(lane, perNode)
     const latencies = new Float64Array(perNode * this.#lanes.length)
     let counted = 0
@@ -118,8 +127,10 @@ export class AckDriver {
     await new Promise((resolve) => setTimeout(resolve, warmUpSeconds * 1000))
     measuring = true
     const from = performance.now()
+    const cpu = process.cpuUsage()
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
     const elapsed = performance.now() - from
+    const used = process.cpuUsage(cpu)
     measuring = false
     const acked = counted
     if (this.#lanes.some((lane) => lane.sent - lane.first + 1 >= lane.frames.length)) {
@@ -133,7 +144,8 @@ export class AckDriver {
       perSecond: (acked / elapsed) * 1000,
       p50Ms: percentile(sorted, 50),
       p99Ms: percentile(sorted, 99),
-      maxMs: sorted.at(-1) ?? 0
+      maxMs: sorted.at(-1) ?? 0,
+      driverCores: (used.user + used.system) / 1000 / elapsed
     }
   }
 

@@ -36,9 +36,6 @@ const NODES = Number(args.nodes)
 const RUNS = Number(args.runs)
 const SECONDS = Number(args.seconds)
 const WARM_UP = 1
-/** Frames prepared per second of a run; more than either server can take. */
-const MOST_PER_SECOND: Readonly<Record<string, number>> = { open: 60_000, signed: 26_000 }
-
 /** Floors of the acceptance: share of the bare loop, acked per second in `open`, p99. */
 const LIMITS = { share: 0.5, openPerSecond: 15_000, p99Ms: 500 }
 
@@ -99,7 +96,7 @@ const compare = async (level: Level, contenders: ReadonlyArray<Contender>) => {
     drivers.set(
       contender,
       await AckDriver.connect({
-        url: contender.url,
+        urls: [contender.url],
         serverKey: contender.key,
         level,
         nodes: NODES,
@@ -111,8 +108,7 @@ const compare = async (level: Level, contenders: ReadonlyArray<Contender>) => {
   for (let run = 0; run < RUNS; run++) {
     // Alternating who goes first: what the machine does meanwhile must not favour one of them.
     for (const contender of run % 2 === 0 ? contenders : [...contenders].reverse()) {
-      const perNode = Math.ceil(((MOST_PER_SECOND[level] ?? 26_000) * (SECONDS + WARM_UP)) / NODES)
-      const result = await drivers.get(contender)!.run(SECONDS, WARM_UP, perNode)
+      const result = await drivers.get(contender)!.run(SECONDS, WARM_UP)
       results.get(contender)!.push(result)
       console.log(
         `${level} run ${run + 1} ${contender.name}: ${Math.round(result.perSecond)} acked/s, p50 ${result.p50Ms.toFixed(1)} ms, p99 ${result.p99Ms.toFixed(1)} ms`

@@ -2,17 +2,15 @@
  * How long it takes from sending a command over REST to having the node's own answer, at an idle server and beside a stream
  * of Status reports. The last line is JSON.
  */
-import { fork } from "node:child_process"
-import { Agent, request } from "node:http"
 import { loadavg } from "node:os"
-import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { Postgres } from "../test/harness/Postgres.ts"
 import { dropSurroundings } from "../test/harness/surroundings.ts"
 import { Trailsd } from "../test/harness/Trailsd.ts"
 import { percentile } from "./spread.ts"
-import type { Echo, EchoCount } from "./control/echoClients.ts"
+import { Caller } from "./control/Caller.ts"
+import { EchoNodes } from "./control/EchoNodes.ts"
 
 dropSurroundings()
 
@@ -31,43 +29,13 @@ const SETTLE_MS = 2000
 
 const postgres = args.embedded ? null : await Postgres.create()
 const server = await Trailsd.start(postgres === null ? {} : { databaseUrl: postgres.url })
-const clients = fork(join(import.meta.dirname, "control/echoClients.ts"), {
-  stdio: ["ignore", "inherit", "inherit", "ipc"]
-})
-const ask = (order: Echo): Promise<EchoCount> =>
-  new Promise((resolve) => {
-    clients.once("message", resolve)
-    clients.send(order)
-  })
-
-const agent = new Agent({ keepAlive: true })
-
-/** Milliseconds from the request to the answer with the node's result in it. */
-const roundTrip = (appId: string, value: number): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const body = JSON.stringify({ action: "echo", payload: value, timeoutMs: 30_000 })
-    const from = performance.now()
-    const call = request(
-      `${server.http}/api/v1/apps/${appId}/control`,
-      { agent, method: "POST", headers: { "content-type": "application/json", "content-length": body.length } },
-      (response) => {
-        let text = ""
-        response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
-        response.once("end", () => {
-          const { result } = JSON.parse(text) as { readonly result: unknown }
-          if (result === value) resolve(performance.now() - from)
-          else reject(new Error(`the answer to ${value} is ${text}`))
-        })
-      }
-    )
-    call.once("error", reject)
-    call.end(body)
-  })
+const clients = new EchoNodes()
+const caller = new Caller()
 
 const measure = async (ids: ReadonlyArray<string>) => {
   const taken: Array<number> = []
   for (let i = -WARM_UP; i < COMMANDS; i++) {
-    const ms = await roundTrip(ids[(i + WARM_UP) % ids.length]!, i)
+    const ms = await caller.command(server.http, ids[(i + WARM_UP) % ids.length]!, i)
     if (i >= 0) taken.push(ms)
   }
   const sorted = Float64Array.from(taken).sort()
@@ -75,14 +43,14 @@ const measure = async (ids: ReadonlyArray<string>) => {
 }
 
 try {
-  const { ids } = await ask({ do: "start", url: server.url, nodes: Number(args.nodes) })
+  const { ids } = await clients.ask({ do: "start", url: server.url, nodes: Number(args.nodes) })
   const idle = await measure(ids)
-  const before = await ask({ do: "stream", rate: RATE })
+  const before = await clients.ask({ do: "stream", rate: RATE })
   await pause(SETTLE_MS)
   const from = performance.now()
-  const start = await ask({ do: "count" })
+  const start = await clients.ask({ do: "count" })
   const loaded = await measure(ids)
-  const end = await ask({ do: "count" })
+  const end = await clients.ask({ do: "count" })
   const acked = Math.round(((end.acked - start.acked) / (performance.now() - from)) * 1000)
   const show = ({ max, p50, p99 }: typeof idle) =>
     `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms`
@@ -101,8 +69,8 @@ try {
     })
   )
 } finally {
-  clients.kill("SIGKILL")
-  agent.destroy()
+  clients[Symbol.dispose]()
+  caller[Symbol.dispose]()
   await server.dispose()
   await postgres?.dispose()
 }

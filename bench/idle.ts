@@ -39,7 +39,7 @@ const connect = async (server: Trailsd): Promise<ReadonlyArray<ChildProcess>> =>
     children.map(async (child) => {
       const start: StormStart = {
         do: "start",
-        url: server.url,
+        urls: [server.url],
         level: args.level as Level,
         count: NODES / PROCESSES,
         serverSeed: server.serverKey.secretKey

@@ -47,6 +47,7 @@ export interface SettingsShape {
   readonly disconnectGrace: number
   readonly reconnectWindow: number
   readonly replicaLease: number
+  readonly drainDelay: number
   readonly pingInterval: number
   readonly maxFrame: number
   readonly logLevel: "debug" | "info" | "warn" | "error"

@@ -83,6 +83,9 @@ const combinationProblems = (raw: RawSettings): ReadonlyArray<string> => {
 
 const defaultListen = { host: "127.0.0.1", port: 8443 }
 
+/** With replicas to go to, and a balancer in front of them that looks about once a second. */
+const SHARED_DRAIN_DELAY_MS = 2000
+
 /** An open server beyond loopback must be asked for by name. */
 const defaultLevel = (host: string) => (isLoopbackHost(host) ? ("open" as const) : ("signed" as const))
 
@@ -128,6 +131,7 @@ const withDefaults = (raw: RawSettings): SettingsShape => {
     disconnectGrace: raw.disconnectGrace ?? 1500,
     reconnectWindow: raw.reconnectWindow ?? 60_000,
     replicaLease: raw.replicaLease ?? 15_000,
+    drainDelay: raw.drainDelay ?? (raw.natsUrl === null ? 0 : SHARED_DRAIN_DELAY_MS),
     pingInterval: raw.pingInterval ?? 30_000,
     maxFrame: raw.maxFrame ?? 1024 * 1024,
     logLevel: raw.logLevel ?? "info",

@@ -150,6 +150,13 @@ export const settingsTable = {
     "Time after which a replica that has not been heard of is taken for dead; the same on all of them.",
     parseDuration(1000, 60 * MINUTE)
   ),
+  drainDelay: field(
+    "DRAIN_DELAY",
+    "(0; with NATS_URL 2)",
+    "seconds",
+    "At a stop, how long everything is still served while /readyz says no already, for a load balancer to notice.",
+    parseDuration(0, 5 * MINUTE)
+  ),
   pingInterval: field(
     "TRAILS_PING_INTERVAL",
     "30",

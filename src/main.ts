@@ -56,6 +56,9 @@ const EX_TEMPFAIL = 75
 const version = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
   .version
 
+/** Beyond the delay that was asked for, before its step counts as stuck. */
+const WITHDRAW_SLACK_MS = 500
+
 /** What answers HTTP: first a stand-in, so that probes are answered while the database is waited for. */
 interface Front {
   listener: RequestListener
@@ -187,9 +190,19 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
     ...(settings.nats === null ? [] : [yield* eventPublisher])
   ])
   const supervisors = [base, writers, actors, watchers, duties]
+  const over = Effect.raceAllFirst([lease.lost, ...supervisors.map(({ escalated }) => escalated)])
+  let leaving = false
   const stop = shutdown(
     shutdownSteps({
-      stopAccepting: http.stopAccepting,
+      // Who has given up by itself can serve nobody meanwhile.
+      withdraw: {
+        withinMs: settings.drainDelay + WITHDRAW_SLACK_MS,
+        run: Effect.ignore(Effect.timeoutOption(over, settings.drainDelay))
+      },
+      stopAccepting: Effect.suspend(() => {
+        front.listener = makeBootHandler("stopping")
+        return http.stopAccepting
+      }),
       drain: Effect.andThen(waiters.close, sockets.drain),
       duties: Effect.andThen(duties.stop, watchers.stop),
       actors: Effect.andThen(system.stop, actors.stop),
@@ -202,7 +215,8 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const serving = Effect.gen(function* () {
     front.listener = yield* makeRestHandler({ newId: randomUUID, version }).pipe(
       Effect.provideService(Readiness, {
-        problems: () => readinessProblems(health, lease, storage, [base, writers, actors, watchers]),
+        problems: () =>
+          leaving ? ["stopping"] : readinessProblems(health, lease, storage, [base, writers, actors, watchers]),
         notes: () => (bus.connected() ? [] : ["no connection to NATS; the log says why"])
       })
     )
@@ -230,12 +244,12 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
         dataDir: (yield* DataDir).path
       })
     )
-    return yield* Effect.raceAllFirst([lease.lost, ...supervisors.map(({ escalated }) => escalated)])
+    return yield* over
   })
   return yield* serving.pipe(
     Effect.ensuring(
       Effect.suspend(() => {
-        front.listener = makeBootHandler("stopping")
+        leaving = true
         heedSecondSignal()
         return stop
       })

@@ -17,6 +17,8 @@ export interface StepReport {
 
 /** What has to stop, each as an effect that returns when it has. */
 export interface ShutdownParts {
+  /** Everything is still served, and the balancer is told to send nobody here any more. */
+  readonly withdraw: { readonly withinMs: number; readonly run: Effect.Effect<unknown, unknown> }
   readonly stopAccepting: Effect.Effect<unknown, unknown>
   /** `going_away` to every node, and their sockets closed. */
   readonly drain: Effect.Effect<unknown, unknown>
@@ -34,6 +36,7 @@ export interface ShutdownParts {
  * over a node that is still being written), the database outlives all.
  */
 export const shutdownSteps = (parts: ShutdownParts): ReadonlyArray<ShutdownStep> => [
+  { name: "withdraw", budgetMs: parts.withdraw.withinMs, run: parts.withdraw.run },
   { name: "stop accepting", budgetMs: 500, run: parts.stopAccepting },
   { name: "drain sessions", budgetMs: 2_000, run: parts.drain },
   { name: "duties", budgetMs: 1_500, run: parts.duties },

@@ -57,6 +57,7 @@ export const settings = (patch: Partial<SettingsShape> = {}): SettingsShape => (
   disconnectGrace: 1500,
   reconnectWindow: 60_000,
   replicaLease: 15_000,
+  drainDelay: 0,
   pingInterval: 30_000,
   maxFrame: 1_048_576,
   logLevel: "error",

@@ -49,6 +49,8 @@ export class Replica extends Member implements ServerAddress {
         NATS_URL: nats.map(({ url }, index) => through(ways[index]!, url)).join(","),
         // What Debian has is older than what production needs, and does for tests.
         NATS_ANY_VERSION: "true",
+        // The balancer looks every 200 ms.
+        DRAIN_DELAY: "600ms",
         ...options.env
       }
     })

@@ -92,6 +92,12 @@ export class Trailsd implements ServerAddress {
     return this.#process !== null
   }
 
+  /** How its latest run ends, or has ended. */
+  get exited(): Promise<Exited> {
+    if (this.#exited === null) throw new Error("trailsd was never started")
+    return this.#exited
+  }
+
   /** What it has printed so far, the newest end of it. */
   get output(): string {
     return this.#output

@@ -1,6 +1,6 @@
 /** Variables that configure trailsd, its clients, its database or its telemetry. */
 const configuring =
-  /^(?:TRAILS_|OTEL_|PG[A-Z]|DATABASE_|NATS_|LISTEN_ADDR$|SERVER_INSTANCE$|DEFAULT_START_DEADLINE$|DISCONNECT_GRACE$|RECONNECT_WINDOW$|REPLICA_LEASE$)/
+  /^(?:TRAILS_|OTEL_|PG[A-Z]|DATABASE_|NATS_|LISTEN_ADDR$|SERVER_INSTANCE$|DEFAULT_START_DEADLINE$|DISCONNECT_GRACE$|RECONNECT_WINDOW$|REPLICA_LEASE$|DRAIN_DELAY$)/
 
 /** The environment without what configures TRAILS: for a server or a client that is told everything by its test. */
 export const withoutSurroundings = (env: NodeJS.ProcessEnv = process.env): Record<string, string> =>

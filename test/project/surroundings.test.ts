@@ -16,6 +16,7 @@ const surroundings = {
   LISTEN_ADDR: "127.0.0.1:1",
   DATABASE_URL: "postgres://127.0.0.1:1/nowhere",
   REPLICA_LEASE: "1",
+  DRAIN_DELAY: "1",
   PGHOST: "127.0.0.1",
   OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1"
 }

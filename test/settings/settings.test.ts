@@ -35,6 +35,7 @@ describe("defaults", () => {
         disconnectGrace: 1500,
         reconnectWindow: 60_000,
         replicaLease: 15_000,
+        drainDelay: 0,
         pingInterval: 30_000,
         maxFrame: 1_048_576,
         logLevel: "info",
@@ -110,6 +111,18 @@ describe("values", () => {
     )
   }
 
+  it.effect("DRAIN_DELAY leaves a balancer time where there are replicas to go to", () =>
+    Effect.gen(function* () {
+      const given = (env: Readonly<Record<string, string>>) =>
+        Effect.map(settingsOf({ DATABASE_URL: "postgres://u@h/d", ...env }), ({ drainDelay }) => drainDelay)
+      const NATS_URL = "nats://h"
+      assert.deepStrictEqual(
+        [yield* given({}), yield* given({ NATS_URL }), yield* given({ NATS_URL, DRAIN_DELAY: "0" })],
+        [0, 2000, 0]
+      )
+    })
+  )
+
   it.effect("DEFAULT_START_DEADLINE is seconds, at most 7 days", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* settingsOf({ DEFAULT_START_DEADLINE: "7d" })).defaultStartDeadline, 604_800)
@@ -183,6 +196,7 @@ describe("refused at boot, with the remedy", () => {
     ["DISCONNECT_GRACE", "-1", "is not a duration"],
     ["DISCONNECT_GRACE", "2h", "allowed are 0 to 1h"],
     ["RECONNECT_WINDOW", "0", "allowed are 1s to 1d"],
+    ["DRAIN_DELAY", "6m", "allowed are 0 to 5m"],
     ["REPLICA_LEASE", "500ms", "allowed are 1s to 1h"],
     ["TRAILS_MAX_FRAME", "1GB", "1048576, 1MiB"],
     ["TRAILS_MAX_FRAME", "1KiB", "allowed are 65536 to 16777216 bytes"],

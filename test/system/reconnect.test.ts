@@ -8,7 +8,7 @@ afterAll(() => database.drop())
 it("takes 1,000 reconnects at once without a stall or a verdict (P8, P20)", async () => {
   const report = await reconnectStorm({
     databaseUrl: database.url,
-    clients: 1000,
+    nodes: 1000,
     processes: 1,
     level: "open",
     kind: "raw",

@@ -1,6 +1,6 @@
 /**
  * A process full of clients for the reconnect storm: forked, commanded over IPC. One socket per node; a lost socket is
- * dialled again at once.
+ * dialled again at once, at the next of several addresses.
  */
 import type { Level } from "../../src/protocol/Frames.ts"
 import { keypairFromSeed, type Keypair } from "../harness/Keypair.ts"
@@ -10,7 +10,8 @@ import { Wire } from "../harness/Wire.ts"
 
 export interface StormStart {
   readonly do: "start"
-  readonly url: string
+  /** Of each replica. */
+  readonly urls: ReadonlyArray<string>
   readonly level: Level
   readonly count: number
   /** Seed of the server's key: roots above `open` need its tickets. */
@@ -33,7 +34,8 @@ export interface StormCount {
 const nodes: Array<RawNode> = []
 const failures: Record<string, number> = {}
 let reconnects = 0
-let url = ""
+let urls: ReadonlyArray<string> = []
+let turn = 0
 let serverKey: Keypair | null = null
 
 const count = (): StormCount => ({
@@ -48,7 +50,7 @@ const keepAttached = async (node: RawNode): Promise<void> => {
   for (;;) {
     let wire: Wire | null = null
     try {
-      wire = await Wire.open(url, { withinMs: 90_000 })
+      wire = await Wire.open(urls[turn++ % urls.length]!, { withinMs: 90_000 })
       await (node.registered === null ? node.register(wire) : node.reRegister(wire))
       break
     } catch (error) {
@@ -68,13 +70,13 @@ const keepAttached = async (node: RawNode): Promise<void> => {
 }
 
 const start = async (command: StormStart): Promise<void> => {
-  url = command.url
+  urls = command.urls
   serverKey = keypairFromSeed(Buffer.from(command.serverSeed, "base64"))
   const issuer = command.level === "open" ? null : serverKey
   const worker = async (): Promise<void> => {
     while (nodes.length < command.count) {
       const envelope = makeEnvelope(
-        { serverEp: url, serverPubKey: serverKey!.text, secLevel: command.level, startDeadline: 0 },
+        { serverEp: urls[0]!, serverPubKey: serverKey!.text, secLevel: command.level, startDeadline: 0 },
         issuer
       )
       const node = new RawNode(envelope, { serverKey: serverKey!.text, pingIntervalMs: command.pingIntervalMs })

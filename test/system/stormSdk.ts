@@ -1,4 +1,7 @@
-/** Like `stormClients.ts`, of nodes of the SDK: each has a socket of its own, and comes back by the SDK's own rules. */
+/**
+ * Like `stormClients.ts`, of nodes of the SDK: each has a socket of its own, and comes back by the SDK's own rules. The
+ * server's name leads to the address of the next replica at each connect.
+ */
 import { makeInit } from "../../src/client/init.ts"
 import { nodePlatform } from "../../src/client/NodePlatform.ts"
 import type { Platform, SocketPort } from "../../src/client/Platform.ts"
@@ -10,12 +13,14 @@ import type { StormCommand, StormCount, StormStart } from "./stormClients.ts"
 const nodes: Array<TrailsNode> = []
 const sockets = new Set<SocketPort>()
 const failures: Record<string, number> = {}
+let urls: ReadonlyArray<string> = []
+let turn = 0
 
 const platform: Platform = {
   ...nodePlatform,
   watchExit: () => {},
-  connect: (url, events) => {
-    const socket = nodePlatform.connect(url, {
+  connect: (_name, events) => {
+    const socket = nodePlatform.connect(urls[turn++ % urls.length]!, {
       ...events,
       closed: (reason) => {
         sockets.delete(socket)
@@ -39,12 +44,21 @@ const count = (): StormCount => {
   }
 }
 
-const start = async ({ count: total, level, pingIntervalMs, serverSeed, url, width }: StormStart): Promise<void> => {
+const start = async ({
+  count: total,
+  level,
+  pingIntervalMs,
+  serverSeed,
+  width,
+  ...start
+}: StormStart): Promise<void> => {
+  urls = start.urls
   const serverKey = keypairFromSeed(Buffer.from(serverSeed, "base64"))
+  let begun = 0
   const worker = async (): Promise<void> => {
-    while (nodes.length < total) {
+    while (begun++ < total) {
       const { info } = makeEnvelope(
-        { serverEp: url, serverPubKey: serverKey.text, secLevel: level, startDeadline: 0 },
+        { serverEp: urls[0]!, serverPubKey: serverKey.text, secLevel: level, startDeadline: 0 },
         level === "open" ? null : serverKey
       )
       // A pool of links for each: nodes that share an `init` would share their socket.

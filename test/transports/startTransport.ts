@@ -37,6 +37,7 @@ export const SETTINGS: SettingsShape = {
   disconnectGrace: 1500,
   reconnectWindow: 60_000,
   replicaLease: 15_000,
+  drainDelay: 0,
   pingInterval: 30_000,
   maxFrame: 1024 * 1024,
   logLevel: "error",
