@@ -80,6 +80,11 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
       max_in_flight: limits.inFlight,
       max_in_flight_bytes: limits.inFlightBytes
     },
+    eventLimits: {
+      // Neither more than the peer takes, nor so much that it is cut for what waits for it.
+      maxFrame: Math.min(settings.maxFrame, limits.outboundBytes / 4),
+      restUrl: settings.publicUrl?.replace(/\/$/, "") ?? ""
+    },
     minLevel: settings.minLevel,
     maxFrame: settings.maxFrame,
     pingInterval: settings.pingInterval,
