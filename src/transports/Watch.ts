@@ -38,8 +38,8 @@ const RETRY_AFTER_MS = 1000
 export class Watch extends Context.Service<
   Watch,
   Watcher & {
-    /** Begins behind a cursor that is one of this log's. Why not: the process takes no more of them. */
-    readonly follow: (subscriber: Subscriber, subject: TreeSubject, after: TreeCursor) => Subscription | ErrorFrame
+    /** Begins behind a cursor that is one of this log's. How many there are is the caller's to bound. */
+    readonly follow: (subscriber: Subscriber, subject: TreeSubject, after: TreeCursor) => Subscription
     /** For the supervisor: no event is sent before they run. */
     readonly children: ReadonlyArray<ChildSpec>
     readonly stats: () => { readonly subscriptions: number; readonly starved: number }
@@ -288,7 +288,6 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
       return null
     },
     follow: (subscriber, subject, after) => {
-      if (count >= limits.subscriptions) return tooMany(subject.appId)
       const subscription = new Subscription(subscriber, subject, after, true)
       begin(subscription)
       return subscription
@@ -310,9 +309,9 @@ const badCursor = (appId: string | null): ErrorFrame =>
     appId: appId ?? undefined
   })
 
-const tooMany = (appId: string | null): ErrorFrame =>
+const tooMany = (appId: string): ErrorFrame =>
   errorFrame("overloaded", "this replica has all the subscriptions that it takes: subscribe later, or elsewhere", {
-    appId: appId ?? undefined,
+    appId,
     retryAfterMs: RETRY_AFTER_MS
   })
 

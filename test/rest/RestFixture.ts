@@ -31,7 +31,10 @@ import { Telemetry } from "../../src/Telemetry.ts"
 import { AdminKey } from "../../src/transports/AdminKey.ts"
 import { Readiness } from "../../src/transports/rest/HealthRoutes.ts"
 import { makeRestHandler } from "../../src/transports/RestServer.ts"
+import { SOCKET_LIMITS } from "../../src/transports/SocketLimits.ts"
 import { Waiters } from "../../src/transports/Waiters.ts"
+import { Watch } from "../../src/transports/Watch.ts"
+import { Watchers } from "../../src/transports/Watchers.ts"
 
 export const signingKey = (): HttpSigningKey & { readonly secret: KeyObject } => {
   const pair = generateKeyPairSync("ed25519")
@@ -48,16 +51,22 @@ export type Call =
   | readonly ["children" | "log", string, unknown]
   | readonly ["crashes" | "orphans", Page]
 
+/** Small, so that a test reaches them. */
+export const WATCH_LIMITS = { ...SOCKET_LIMITS, watchers: 5, watchSweepMs: 50, watchBeatMs: 50, closeMs: 200 }
+
 const gone = new StoreError({ reason: "Unavailable", operation: "read", message: "gone" })
 
 /** Stores in memory, whose commits can be made to give no hints, and those who wait on them. */
 class Forest {
   store!: NodeStore["Service"]
   waiters!: Waiters["Service"]
+  watchers!: Watchers["Service"]
   /** No hint of a commit is heard. */
   isDeaf = false
   /** No sweep finds anything. */
   isBlind = false
+  /** What reads a tree fails by a defect. */
+  isBroken = false
   /** How a node stands can't be read. */
   isAway = false
   /** Reads of how a node stands. */
@@ -80,7 +89,11 @@ class Forest {
   readonly #log = Layer.effect(
     TreeLog,
     Effect.map(TreeLog, (log) =>
-      TreeLog.of({ ...log, head: Effect.suspend(() => (this.isBlind ? Effect.fail(gone) : log.head)) })
+      TreeLog.of({
+        ...log,
+        head: Effect.suspend(() => (this.isBlind ? Effect.fail(gone) : log.head)),
+        own: (...args) => (this.isBroken ? Effect.die(new Error("bug")) : log.own(...args))
+      })
     )
   ).pipe(Layer.provide(MemoryTreeLog.layer))
 
@@ -99,10 +112,13 @@ class Forest {
     Effect.gen({ self: this }, function* () {
       this.store = yield* NodeStore
       this.waiters = yield* Waiters
-      yield* Effect.forEach(this.waiters.children, ({ start }) => Effect.forkScoped(start), { discard: true })
+      this.watchers = yield* Watchers
+      const children = [...this.waiters.children, ...this.watchers.children, ...(yield* Watch).children]
+      yield* Effect.forEach(children, ({ start }) => Effect.forkScoped(start), { discard: true })
     })
   ).pipe(
-    Layer.provideMerge(Waiters.layerWith({ waiters: 150, sweepMs: 50 })),
+    Layer.provideMerge(Watchers.layerWith(WATCH_LIMITS)),
+    Layer.provideMerge(Layer.mergeAll(Waiters.layerWith({ waiters: 150, sweepMs: 50 }), Watch.layerWith(WATCH_LIMITS))),
     Layer.provideMerge(Layer.mergeAll(this.#queries, this.#log, this.#hints)),
     Layer.provideMerge(CommitHints.layer),
     Layer.provideMerge(MemoryNodeStore.layer),
@@ -209,6 +225,7 @@ export class Backstage {
     this.log = []
     this.forest.isDeaf = false
     this.forest.isBlind = false
+    this.forest.isBroken = false
     this.forest.isAway = false
     this.births.clear()
     this.problems = []
@@ -272,7 +289,11 @@ export class RestFixture {
         Scope.provide(scope)
       )
     )
-    const server = Http.createServer(handler)
+    const server = Http.createServer(handler.onRequest)
+    server.on("upgrade", (request, stream, head) => {
+      stream.on("error", () => {})
+      handler.onUpgrade(request, stream, head)
+    })
     await new Promise<void>((resolve) => server.listen(0, host, resolve))
     return new RestFixture(backstage, scope, server)
   }
