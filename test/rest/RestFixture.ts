@@ -65,8 +65,12 @@ class Forest {
   isDeaf = false
   /** No sweep finds anything. */
   isBlind = false
+  /** Sweeps see that there is something new, and not what. */
+  isVague = false
   /** What reads a tree fails by a defect. */
   isBroken = false
+  /** Pages that were read of a node's own rows. */
+  pages = 0
   /** How a node stands can't be read. */
   isAway = false
   /** Reads of how a node stands. */
@@ -81,7 +85,8 @@ class Forest {
           Effect.suspend(() => {
             this.reads++
             return this.isAway ? Effect.fail(gone) : queries.standing(appId)
-          })
+          }),
+        moved: (appIds) => Effect.suspend(() => queries.moved(this.isVague ? [] : appIds))
       })
     )
   ).pipe(Layer.provide(MemoryTreeQueries.layer))
@@ -92,7 +97,12 @@ class Forest {
       TreeLog.of({
         ...log,
         head: Effect.suspend(() => (this.isBlind ? Effect.fail(gone) : log.head)),
-        own: (...args) => (this.isBroken ? Effect.die(new Error("bug")) : log.own(...args))
+        stirred: (appIds, ...range) => Effect.suspend(() => log.stirred(this.isVague ? [] : appIds, ...range)),
+        own: (...args) =>
+          Effect.suspend(() => {
+            this.pages++
+            return this.isBroken ? Effect.die(new Error("bug")) : log.own(...args)
+          })
       })
     )
   ).pipe(Layer.provide(MemoryTreeLog.layer))
@@ -226,6 +236,7 @@ export class Backstage {
     this.forest.isDeaf = false
     this.forest.isBlind = false
     this.forest.isBroken = false
+    this.forest.isVague = false
     this.forest.isAway = false
     this.births.clear()
     this.problems = []

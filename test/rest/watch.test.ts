@@ -211,6 +211,42 @@ describe.each(forms)("GET watch as %s", (form) => {
     assert.strictEqual(client.events.length, 12)
   })
 
+  it.each(["?from=0", "?app=TOP&from=0"])("a hint is enough, also of the node's own rows (%s)", async (query) => {
+    const { forest } = rest.backstage
+    const top = await Writer.born()
+    const child = await Writer.born(top)
+    const client = await watch(query.replace("TOP", top.appId))
+    await waitUntil("history", () => client.events.length === 2)
+    await beats(client)
+    if (query.includes("TOP")) forest.isVague = true
+    else forest.isBlind = true
+    for (let i = 0; i < 5; i++) {
+      await child.report()
+      await waitUntil("its event", () => numbers(client, child).length === i + 2)
+      await top.report()
+      await waitUntil("the node's own", () => numbers(client, top).length === i + 2)
+    }
+  })
+
+  it("what is no event wakes it once, and what happens elsewhere not at all", async () => {
+    const { forest } = rest.backstage
+    const [top, stranger] = [await Writer.born(), await Writer.born()]
+    const client = await watch(`?app=${top.appId}&from=0`)
+    await waitUntil("history", () => client.events.length === 1)
+    await beats(client)
+    forest.isDeaf = true
+    await top.note("refused")
+    const all = await watch("?from=now")
+    const { pages } = forest
+    for (let i = 0; i < 8; i++) {
+      await stranger.report()
+      // Found by a sweep, which has woken whom it concerns.
+      await waitUntil("the other's event", () => all.events.length === i + 1)
+    }
+    await beats(client)
+    assert.isAtMost(forest.pages - pages, 2)
+  })
+
   it("who does not read holds up nobody and loses nothing, and little waits for him", async () => {
     const top = await Writer.born()
     const slow = await watch(`?app=${top.appId}&from=0`)
