@@ -21,6 +21,7 @@ const HEADERS = {
 export class SseStream implements WatchOutput {
   readonly #response: ServerResponse
   readonly #backlogBytes: number
+  #hungry: (() => void) | null = null
 
   /** Its headers go out with what is written first. `onGone` is called once, when nothing can be sent any more. */
   constructor(response: ServerResponse, backlogBytes: number, onGone: () => void) {
@@ -39,7 +40,9 @@ export class SseStream implements WatchOutput {
   }
 
   whenRoom(then: () => void): void {
-    this.#response.once("drain", then)
+    // Asked again by the sweep: one listener is enough.
+    if (this.#hungry === null) this.#response.once("drain", this.#feed)
+    this.#hungry = then
   }
 
   open(cursor: string): void {
@@ -57,5 +60,11 @@ export class SseStream implements WatchOutput {
 
   end(cursor: string, reason: string): void {
     if (this.room !== "gone") this.#response.end(`: ${reason}\nid: ${cursor}\n\n`)
+  }
+
+  readonly #feed = (): void => {
+    const then = this.#hungry
+    this.#hungry = null
+    then?.()
   }
 }

@@ -15,6 +15,7 @@ export class WatchSocket implements SocketOwner, WatchOutput {
   readonly #backlogBytes: number
   readonly #onGone: () => void
   #isGone = false
+  #hungry: (() => void) | null = null
 
   /** `onGone` is called once, when nothing can be sent any more. */
   constructor(socket: TrailsSocket, stream: Duplex, backlogBytes: number, onGone: () => void) {
@@ -30,7 +31,9 @@ export class WatchSocket implements SocketOwner, WatchOutput {
   }
 
   whenRoom(then: () => void): void {
-    this.#socket.onceDrained(then)
+    // Asked again by the sweep: one listener is enough.
+    if (this.#hungry === null) this.#socket.onceDrained(this.#feed)
+    this.#hungry = then
   }
 
   open(cursor: string): void {
@@ -72,6 +75,12 @@ export class WatchSocket implements SocketOwner, WatchOutput {
 
   onClosed(): void {
     this.#leave()
+  }
+
+  readonly #feed = (): void => {
+    const then = this.#hungry
+    this.#hungry = null
+    then?.()
   }
 
   #leave(): void {

@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto"
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { NodeRow } from "../../src/storage/NodeRow.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { SseClient, type WatchClient, WatchRefused, WatchSocketClient } from "../harness/WatchClient.ts"
-import { birthOf, bornRow, logEntry, requestOf, statusEntry, statusWrite } from "../storage/rows.ts"
+import { LogWriter } from "./LogWriter.ts"
 import { OTHER, RestFixture, signingKey, WATCH_LIMITS } from "./RestFixture.ts"
 
 let rest: RestFixture
@@ -17,44 +16,11 @@ const restart = async (env: Readonly<Record<string, string>>) => {
   rest = await RestFixture.start(env)
 }
 
-/** A node in the store, and a way to append to its log. */
-class Writer {
-  row: NodeRow
-
-  private constructor(row: NodeRow) {
-    this.row = row
-  }
-
-  static async born(parent: Writer | null = null): Promise<Writer> {
-    const request = requestOf(birthOf(), { parentId: parent?.row.appId ?? null })
-    return new Writer(bornRow(await Effect.runPromise(rest.backstage.forest.store.birth(request))))
-  }
-
-  get appId(): string {
-    return this.row.appId
-  }
-
-  async report(count = 1, payload = "{}"): Promise<void> {
-    const rows = Array.from({ length: count }, (_, index) => statusEntry(this.appId, this.row.n + index, payload))
-    await this.#append(rows)
-  }
-
-  async note(kind: "crash" | "refused"): Promise<void> {
-    await this.#append([logEntry({ kind })])
-  }
-
-  async #append(rows: ReadonlyArray<ReturnType<typeof logEntry>>): Promise<void> {
-    const write = statusWrite(this.row, this.row.n, { rows: [...rows] })
-    const [outcome] = await Effect.runPromise(rest.backstage.forest.store.append(0, [write]))
-    assert.strictEqual(outcome?._tag, "Committed")
-    this.row = { ...this.row, n: this.row.n + rows.length }
-  }
-}
-
+const born = (parent: LogWriter | null = null) => LogWriter.born(rest.backstage.forest.store, parent)
 const gauge = async (name: string): Promise<number> =>
   Number(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)`, "m").exec((await rest.send("GET", "/metrics")).text)?.[1])
 const upTo = (n: number) => Array.from({ length: n }, (_, index) => index + 1)
-const numbers = (client: WatchClient, { appId }: Writer) =>
+const numbers = (client: WatchClient, { appId }: LogWriter) =>
   client.events.filter(({ event }) => event.data.app_id === appId).map(({ event }) => event.data.n)
 const beats = async (client: WatchClient, more = 2) => {
   const before = client.beats
@@ -96,8 +62,8 @@ describe.each(forms)("GET watch as %s", (form) => {
   }
 
   it("history over many pages and then live: each event once, in order", async () => {
-    const top = await Writer.born()
-    const child = await Writer.born(top)
+    const top = await born()
+    const child = await born(top)
     await child.report(700)
     await top.report(300)
     const client = await watch(`?app=${top.appId}&from=0`)
@@ -113,7 +79,7 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("its events are those of GET events, and so are its cursors", async () => {
-    const top = await Writer.born()
+    const top = await born()
     await top.report(3)
     const client = await watch(`?app=${top.appId}&from=0`)
     await waitUntil("all", () => client.events.length === 4)
@@ -128,8 +94,8 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("whoever comes again behind any event gets what follows it", async () => {
-    const top = await Writer.born()
-    const child = await Writer.born(top)
+    const top = await born()
+    const child = await born(top)
     for (let i = 0; i < 3; i++) {
       await child.report()
       await top.report()
@@ -146,7 +112,7 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it.each(["", "&from=now"])("without a cursor it begins with what comes (%s)", async (from) => {
-    const top = await Writer.born()
+    const top = await born()
     await top.report(5)
     const client = await watch(`?app=${top.appId}${from}`)
     await waitUntil("the cursor", () => client.cursor !== null)
@@ -159,9 +125,9 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("scope says how far below; the node's own rows are there, others' are not", async () => {
-    const [top, stranger] = [await Writer.born(), await Writer.born()]
-    const child = await Writer.born(top)
-    const leaf = await Writer.born(child)
+    const [top, stranger] = [await born(), await born()]
+    const child = await born(top)
+    const leaf = await born(child)
     const [near, far, all] = [
       await watch(`?app=${top.appId}&scope=children&from=0`),
       await watch(`?app=${top.appId}&scope=subtree&from=0`),
@@ -178,8 +144,8 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("kinds that are not wanted do not come, and its cursor passes them: they are not read again", async () => {
-    const top = await Writer.born()
-    const child = await Writer.born(top)
+    const top = await born()
+    const child = await born(top)
     const client = await watch(`?app=${top.appId}&kind=crash,error&from=0`)
     await child.report(600)
     await child.note("crash")
@@ -196,8 +162,8 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it.each(["?from=0", "?app=TOP&from=0"])("hints that are lost only cost time (%s)", async (query) => {
-    const top = await Writer.born()
-    const child = await Writer.born(top)
+    const top = await born()
+    const child = await born(top)
     rest.backstage.forest.isDeaf = true
     const client = await watch(query.replace("TOP", top.appId))
     await waitUntil("history", () => client.events.length === 2)
@@ -213,8 +179,8 @@ describe.each(forms)("GET watch as %s", (form) => {
 
   it.each(["?from=0", "?app=TOP&from=0"])("a hint is enough, also of the node's own rows (%s)", async (query) => {
     const { forest } = rest.backstage
-    const top = await Writer.born()
-    const child = await Writer.born(top)
+    const top = await born()
+    const child = await born(top)
     const client = await watch(query.replace("TOP", top.appId))
     await waitUntil("history", () => client.events.length === 2)
     await beats(client)
@@ -230,7 +196,7 @@ describe.each(forms)("GET watch as %s", (form) => {
 
   it("what is no event wakes it once, and what happens elsewhere not at all", async () => {
     const { forest } = rest.backstage
-    const [top, stranger] = [await Writer.born(), await Writer.born()]
+    const [top, stranger] = [await born(), await born()]
     const client = await watch(`?app=${top.appId}&from=0`)
     await waitUntil("history", () => client.events.length === 1)
     await beats(client)
@@ -248,7 +214,7 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("who does not read holds up nobody and loses nothing, and little waits for him", async () => {
-    const top = await Writer.born()
+    const top = await born()
     const slow = await watch(`?app=${top.appId}&from=0`)
     const quick = await watch(`?app=${top.appId}&from=0`)
     await waitUntil("both", () => slow.events.length === 1 && quick.events.length === 1)
@@ -263,7 +229,7 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("what is wrong in the query is said, and nothing begins", async () => {
-    const top = await Writer.born()
+    const top = await born()
     const bad = (words: string, query: string, headers: Readonly<Record<string, string>> = {}) =>
       expectRefusal([400, "bad_parameter", words], query, headers)
     await bad("app must be a UUID", "?app=x")
@@ -298,7 +264,7 @@ describe.each(forms)("GET watch as %s", (form) => {
 
   it("strangers get nothing, the administrator's signature is good, also for one whose request is from elsewhere", async () => {
     await restart({ TRAILS_MIN_LEVEL: "signed" })
-    const top = await Writer.born()
+    const top = await born()
     await expectRefusal([401, "signature_missing", "Sign the request"], "?from=0")
     await expectRefusal([401, "key_unknown", "keyid"], "?from=0", {
       ...rest.signed("GET", "/api/v1/watch?from=0", { key: signingKey() })
@@ -312,9 +278,9 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("a node watches itself and what is below it, and is not told of others", async () => {
-    const top = await Writer.born()
-    const child = await Writer.born(top)
-    const stranger = await Writer.born()
+    const top = await born()
+    const child = await born(top)
+    const stranger = await born()
     const key = signingKey()
     rest.backstage.keys.set(key.publicKey, [top.appId])
     for (const { row } of [top, child, stranger]) rest.backstage.paths.set(row.appId, row.path)
@@ -340,7 +306,7 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("a server that stops ends it politely, with the place to go on, and lets nobody in", async () => {
-    const top = await Writer.born()
+    const top = await born()
     const client = await watch(`?app=${top.appId}&kind=crash&from=0`)
     await top.report(3)
     const { body } = await rest.send("GET", `/api/v1/events?app=${top.appId}`)
@@ -354,7 +320,7 @@ describe.each(forms)("GET watch as %s", (form) => {
   })
 
   it("a defect ends it, with the place to go on", async () => {
-    const top = await Writer.born()
+    const top = await born()
     const client = await watch(`?app=${top.appId}&from=0`)
     await waitUntil("history", () => client.events.length === 1)
     rest.backstage.forest.isBroken = true
@@ -372,7 +338,7 @@ describe("GET watch", () => {
   const url = (query: string) => `http://${rest.authority}/api/v1/watch${query}`
 
   it("Last-Event-ID counts before from: a browser comes again with the URL of the first time", async () => {
-    const top = await Writer.born()
+    const top = await born()
     await top.report(3)
     const first = await SseClient.open(url("?from=0"))
     await waitUntil("history", () => first.events.length === 4)
