@@ -10,6 +10,7 @@ const GAUGES = {
   handshakes_waiting: "Handshakes waiting for admission",
   subscriptions: "Open subscriptions to tree events",
   waiters: "REST requests that wait for something to happen",
+  watchers: "GET watch at the moment: subscriptions too",
   subscriptions_starved: "Subscriptions that wait for a peer to read",
   actors: "Node actors in memory",
   mailbox_depth: "Messages waiting in mailboxes",

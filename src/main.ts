@@ -43,9 +43,11 @@ import { HttpServer, type ListenError } from "./transports/HttpServer.ts"
 import { makeBootHandler } from "./transports/BootHandler.ts"
 import { Readiness } from "./transports/rest/HealthRoutes.ts"
 import { makeRestHandler } from "./transports/RestServer.ts"
+import { WATCH_PATH } from "./transports/rest/WatchRoutes.ts"
 import { advertise } from "./transports/ServerAdvert.ts"
 import { Waiters } from "./transports/Waiters.ts"
 import { Watch } from "./transports/Watch.ts"
+import { Watchers } from "./transports/Watchers.ts"
 import { WebSocketServer } from "./transports/WebSocketServer.ts"
 
 const EX_USAGE = 64
@@ -147,7 +149,7 @@ const replicaLayer = (settings: SettingsShape) => {
   )
   return Layer.mergeAll(target, hints, hold).pipe(
     Layer.provideMerge(WebSocketServer.layer),
-    Layer.provideMerge(Layer.mergeAll(Watch.layer, Waiters.layer)),
+    Layer.provideMerge(Layer.mergeAll(Watchers.layer.pipe(Layer.provideMerge(Watch.layer)), Waiters.layer)),
     Layer.provideMerge(ReplicaActors.layer()),
     Layer.provideMerge(StorageActor.layer),
     Layer.provideMerge(ReplicaLease.layer({ instance: settings.instance, version, ttlMs: settings.replicaLease })),
@@ -164,6 +166,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const system = yield* ActorSystem
   const storage = yield* StorageActor
   const watch = yield* Watch
+  const streams = yield* Watchers
   const waiters = yield* Waiters
   const lease = yield* ReplicaLease
   const health = yield* DatabaseHealth
@@ -178,7 +181,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   const base = yield* start("base", [health.child, lease.child])
   const writers = yield* start("writers", storage.children)
   const actors = yield* start("actors", system.children)
-  const watchers = yield* start("watch", [...watch.children, ...waiters.children])
+  const watchers = yield* start("watch", [...watch.children, ...streams.children, ...waiters.children])
   const duties = yield* start("duties", [
     yield* shareVerdictHold,
     yield* deadlines({ disconnectGraceMs: settings.disconnectGrace }),
@@ -203,7 +206,7 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
         front.listener = makeBootHandler("stopping")
         return http.stopAccepting
       }),
-      drain: Effect.andThen(waiters.close, sockets.drain),
+      drain: Effect.all([streams.close, waiters.close, sockets.drain]),
       duties: Effect.andThen(duties.stop, watchers.stop),
       actors: Effect.andThen(system.stop, actors.stop),
       writers: writers.stop,
@@ -213,13 +216,15 @@ const run = Effect.fnUntraced(function* (front: Front, port: number, closeDataba
   )
 
   const serving = Effect.gen(function* () {
-    front.listener = yield* makeRestHandler({ newId: randomUUID, version }).pipe(
+    const rest = yield* makeRestHandler({ newId: randomUUID, version }).pipe(
       Effect.provideService(Readiness, {
         problems: () =>
           leaving ? ["stopping"] : readinessProblems(health, lease, storage, [base, writers, actors, watchers]),
         notes: () => (bus.connected() ? [] : ["no connection to NATS; the log says why"])
       })
     )
+    front.listener = rest.onRequest
+    sockets.upgradesAt(WATCH_PATH, rest.onUpgrade)
     yield* health.awaitUp
     const { generatedFile } = yield* AdminKey
     if (generatedFile !== null) {

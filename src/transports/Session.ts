@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto"
 import type { PublicKey } from "../actors/Ed25519.ts"
 import type { Room, SessionPort } from "../actors/SessionPort.ts"
 import type { Dialect, ErrorFrame, RegisteredFrame, ServerFrame } from "../protocol/Frames.ts"
+import type { TreeLogRow } from "../storage/TreeLog.ts"
 import { sealFrame, type SocketHub } from "./SocketHub.ts"
-import type { Subscriber } from "./Subscription.ts"
+import type { SubscribingSession } from "./Subscription.ts"
+import { eventFrame } from "./TreeEvents.ts"
 
 /** The socket's side of a session. */
 export interface SessionOwner {
@@ -29,7 +31,7 @@ export interface SessionOwner {
  * - T3 an error says what it is about, so that a recording of it ends nothing else (docs/protocol.md §8): the session, or, as
  *   the answer to its registration and nothing else, the `client_nonce` and the key of that.
  */
-export class Session implements SessionPort, Subscriber {
+export class Session implements SessionPort, SubscribingSession {
   readonly id = randomUUID()
   readonly appId: string
   readonly owner: SessionOwner
@@ -140,6 +142,14 @@ export class Session implements SessionPort, Subscriber {
       }
     }
     this.owner.write(text)
+  }
+
+  sendRow(row: TreeLogRow): void {
+    this.send(eventFrame(this.appId, row, this.owner.hub.eventLimits))
+  }
+
+  sendEnd(error: ErrorFrame): void {
+    this.send(error)
   }
 
   restrict(): void {

@@ -12,6 +12,7 @@ import type { ReadGate } from "./ReadGate.ts"
 import type { RetryLoop } from "./RetryLoop.ts"
 import type { SocketLimits } from "./SocketLimits.ts"
 import type { Watcher } from "./Subscription.ts"
+import type { EventLimits } from "./TreeEvents.ts"
 
 /** What the listener does with a connection. */
 export interface Member {
@@ -30,6 +31,8 @@ export interface SocketHub {
   readonly limits: SocketLimits
   /** `registered.limits` */
   readonly granted: Limits
+  /** What an `event` frame may hold. */
+  readonly eventLimits: EventLimits
   readonly minLevel: Level
   readonly maxFrame: number
   /** Default ping interval, milliseconds; 0 = off. */

@@ -39,8 +39,12 @@ export interface SocketLimits {
    * behind them. One event may have a quarter of `outboundBytes`.
    */
   readonly eventBacklogBytes: number
-  /** Subscriptions at once; a session has at most one of each scope. */
+  /** Subscriptions at once, `GET watch` included; a session has at most one of each scope. */
   readonly subscriptions: number
+  /** `GET watch` at once; one more is answered with 503. */
+  readonly watchers: number
+  /** How often who watches over HTTP is told a cursor, whether or not there is something for him. */
+  readonly watchBeatMs: number
   /** How often the log is looked at for subscribers whom no hint has woken. */
   readonly watchSweepMs: number
   /**
@@ -86,6 +90,9 @@ export const SOCKET_LIMITS: SocketLimits = {
   outboundBytes: 4 * MIB,
   eventBacklogBytes: 256 * KIB,
   subscriptions: 20_000,
+  watchers: 1000,
+  // Below the idle time after which proxies cut, which is 30 seconds and more.
+  watchBeatMs: 15_000,
   watchSweepMs: 1000,
   strangerErrors: 32,
   // A window of frames in flight to a session that has just ended is refused one by one: each deserves its answer.

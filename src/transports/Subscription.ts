@@ -1,22 +1,30 @@
 import type { Room } from "../actors/SessionPort.ts"
-import type { ErrorFrame, ServerFrame, SubscribeFrame } from "../protocol/Frames.ts"
-import type { TreeScope } from "../storage/TreeLog.ts"
+import type { ErrorFrame, SubscribeFrame } from "../protocol/Frames.ts"
+import type { TreeLogRow } from "../storage/TreeLog.ts"
+import type { TreeCursor } from "./TreeCursor.ts"
+import type { TreeSubject } from "./TreeReader.ts"
 
-/** What a subscription needs of a session. */
+/** Who is sent what a subscription reads. */
 export interface Subscriber {
-  readonly appId: string
-  readonly isEnded: boolean
   readonly room: Room
   /** Calls `then` once when there may be room again; never when the socket ends first. */
   readonly whenRoom: (then: () => void) => void
-  readonly send: (frame: ServerFrame) => unknown
+  /** `cursor`: where whoever has got this row goes on. */
+  readonly sendRow: (row: TreeLogRow, cursor: TreeCursor) => void
+  /** Its subscription has ended, which it did not ask for. */
+  readonly sendEnd: (error: ErrorFrame) => void
+}
+
+/** A node's session. */
+export interface SubscribingSession extends Subscriber {
+  readonly appId: string
 }
 
 /** Who serves `subscribe`, as sessions see it. */
 export interface Watcher {
   /** Begins, or begins anew when the session has one of the same scope. Null: done; else why not. */
-  readonly subscribe: (subscriber: Subscriber, frame: SubscribeFrame) => ErrorFrame | null
-  /** The session has ended. */
+  readonly subscribe: (session: SubscribingSession, frame: SubscribeFrame) => ErrorFrame | null
+  /** Its peer has gone. */
   readonly end: (subscriber: Subscriber) => void
 }
 
@@ -28,22 +36,13 @@ export interface Watcher {
  */
 export type SubscriptionState = "idle" | "queued" | "pulling" | "starved"
 
-const CURSOR = /^(?:0|[1-9][0-9]{0,15})$/
-
-/** The id in a cursor that a client sends; null: it is none of ours. Absent: the log's beginning. */
-export const parseCursor = (from: string | undefined): number | null => {
-  if (from === undefined) return 0
-  const id = Number(from)
-  return CURSOR.test(from) && Number.isSafeInteger(id) ? id : null
-}
-
-/** One session's reader of the log below its node. Holds a cursor and no rows. */
+/** One reader of the log. Holds a cursor and no rows. */
 export class Subscription {
   readonly subscriber: Subscriber
-  readonly scope: TreeScope
+  readonly subject: TreeSubject
   state: SubscriptionState = "idle"
-  /** The last row that was sent, or that the client named. */
-  cursor: number
+  /** Behind the last row that was sent or is not wanted, or what the client named. */
+  cursor: TreeCursor
   /** The client's cursor is known to be one of this log's. */
   isChecked: boolean
   /** There may be more than the page that is being read. */
@@ -51,17 +50,19 @@ export class Subscription {
   isOver = false
   /** Raised with each `restart`: a page that was read for an earlier one is not sent. */
   generation = 0
+  /** The node's own counter for which the sweep has woken it: it may be of a row that is not to be seen. */
+  ownN = 0
 
-  constructor(subscriber: Subscriber, scope: TreeScope, cursor: number) {
+  constructor(subscriber: Subscriber, subject: TreeSubject, cursor: TreeCursor, isChecked: boolean) {
     this.subscriber = subscriber
-    this.scope = scope
+    this.subject = subject
     this.cursor = cursor
-    this.isChecked = cursor === 0
+    this.isChecked = isChecked
   }
 
-  restart(cursor: number): void {
+  restart(cursor: TreeCursor): void {
     this.cursor = cursor
-    this.isChecked = cursor === 0
+    this.isChecked = cursor.id === 0
     this.generation++
   }
 }

@@ -39,6 +39,8 @@ export const dialectOf = (offer: string | undefined): Dialect | Refused => {
 const floorOf = (request: IncomingMessage, { loopback, minLevel }: UpgradeSettings): Level =>
   loopback && isIndirect(request) && isWeaker(minLevel, "signed") ? "signed" : minLevel
 
+export type UpgradeListener = (request: IncomingMessage, stream: Duplex, head: Buffer) => void
+
 interface Outcomes {
   readonly admitted: () => void
   readonly refused: () => void
@@ -87,6 +89,7 @@ export class Upgrades {
   readonly #hub: SocketHub
   readonly #settings: UpgradeSettings
   readonly #ws: Server<typeof TrailsSocket>
+  readonly #others = new Map<string, UpgradeListener>()
   #waiting = 0
   #closed = false
 
@@ -94,6 +97,11 @@ export class Upgrades {
     this.#hub = hub
     this.#settings = settings
     this.#ws = new WsServer<typeof TrailsSocket>(wsOptions(hub.limits, settings.maxFrame))
+  }
+
+  /** Upgrades at that path are another's, who refuses them too. */
+  at(path: string, listener: UpgradeListener): void {
+    this.#others.set(path, listener)
   }
 
   /** Refuses every upgrade from now on, and those that wait. */
@@ -104,6 +112,8 @@ export class Upgrades {
 
   readonly onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
     stream.on("error", ignore)
+    const other = this.#closed ? undefined : this.#others.get(pathOf(request))
+    if (other !== undefined) return other(request, stream, head)
     const answer = this.#judge(request)
     if (typeof answer === "object") return refuse(stream, answer)
     const waiting = new WaitingUpgrade(stream, {
@@ -126,8 +136,7 @@ export class Upgrades {
 
   #judge(request: IncomingMessage): Dialect | Refused {
     if (this.#closed) return STOPPING
-    const path = request.url?.split("?", 1)[0]
-    if (path !== PATH) return { status: 404, message: `the WebSocket is at ${PATH}` }
+    if (pathOf(request) !== PATH) return { status: 404, message: `the WebSocket is at ${PATH}` }
     const problem = originProblem(request, this.#settings)
     if (problem !== null) return problem
     if (this.#hub.connections.size + this.#waiting >= this.#hub.limits.sockets) return BUSY
@@ -147,6 +156,8 @@ export class Upgrades {
     if (!upgraded) this.#hub.handshakes.leave()
   }
 }
+
+const pathOf = ({ url }: IncomingMessage): string => url?.split("?", 1)[0] ?? ""
 
 const BUSY: Refused = { status: 503, message: "this server has as many sockets as it can serve: try again later" }
 const STOPPING: Refused = { status: 503, message: "this server is stopping: try again, or another replica" }

@@ -1,16 +1,17 @@
 import { Cause, Context, Effect, Latch, Layer, Queue } from "effect"
 import type { ErrorFrame } from "../protocol/Frames.ts"
-import { Settings } from "../Settings.ts"
 import { CommitHints, type OnCommit } from "../storage/CommitHints.ts"
 import type { StoreError } from "../storage/StoreError.ts"
 import { TreeLog } from "../storage/TreeLog.ts"
+import { TreeQueries } from "../storage/TreeQueries.ts"
 import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { errorFrame } from "./SocketHub.ts"
 import { SOCKET_LIMITS, type SocketLimits } from "./SocketLimits.ts"
 import { makeSweeper } from "./Sweeper.ts"
-import { parseCursor, type Subscriber, Subscription, type Watcher } from "./Subscription.ts"
-import { eventFrame } from "./TreeEvents.ts"
+import { type Subscriber, Subscription, type Watcher } from "./Subscription.ts"
+import { parseCursor, type TreeCursor } from "./TreeCursor.ts"
+import { isWanted, readTree, type TreeSubject } from "./TreeReader.ts"
 
 /** Pages read at once: few, since the database has other things to do. */
 const PULLERS = 3
@@ -25,10 +26,11 @@ const MANY = 20_000
 const RETRY_AFTER_MS = 1000
 
 /**
- * The server's side of `subscribe` (PROTOCOL §3, §11): every subscription pulls the log below its node behind its own
- * cursor, so that history and live are one thing. Invariants:
+ * Who serves `subscribe` and `GET watch` (PROTOCOL §3, §11): every subscription pulls the log behind its own cursor, so that
+ * history and live are one thing. Invariants:
  * - W1 a subscription is in the queue or in a turn at most once: its events go out in commit order.
- * - W2 the cursor moves with the event that is sent and with nothing else: whatever fails, nothing is left out.
+ * - W2 the cursor moves with the event that is sent or is not wanted, and with nothing else: whatever fails, nothing is
+ *   left out.
  * - W3 nothing is read for a peer that does not read, and no row is kept for it: what did not go out is read again.
  * - W4 a hint only wakes, and the sweep finds what no hint told of, by whichever replica it was committed. Another replica's
  *   hint makes the sweep look at once.
@@ -36,6 +38,8 @@ const RETRY_AFTER_MS = 1000
 export class Watch extends Context.Service<
   Watch,
   Watcher & {
+    /** Begins behind a cursor that is one of this log's. How many there are is the caller's to bound. */
+    readonly follow: (subscriber: Subscriber, subject: TreeSubject, after: TreeCursor) => Subscription
     /** For the supervisor: no event is sent before they run. */
     readonly children: ReadonlyArray<ChildSpec>
     readonly stats: () => { readonly subscriptions: number; readonly starved: number }
@@ -43,7 +47,7 @@ export class Watch extends Context.Service<
 >()("trails/transports/Watch") {
   static readonly layerWith = (
     limits: SocketLimits
-  ): Layer.Layer<Watch, never, TreeLog | CommitHints | Settings | Telemetry> => Layer.effect(Watch, make(limits))
+  ): Layer.Layer<Watch, never, TreeLog | TreeQueries | CommitHints | Telemetry> => Layer.effect(Watch, make(limits))
 
   static readonly layer = Layer.suspend(() => Watch.layerWith(SOCKET_LIMITS))
 }
@@ -51,16 +55,12 @@ export class Watch extends Context.Service<
 const make = Effect.fnUntraced(function* (limits: SocketLimits) {
   const log = yield* TreeLog
   const hints = yield* CommitHints
-  const settings = yield* Settings
+  const queries = yield* TreeQueries
   const telemetry = yield* Telemetry
-  const eventLimits = {
-    // Neither more than the peer takes, nor so much that it is cut for what waits for it.
-    maxFrame: Math.min(settings.maxFrame, limits.outboundBytes / 4),
-    restUrl: settings.publicUrl?.replace(/\/$/, "") ?? ""
-  }
 
-  const sessions = new Map<Subscriber, Array<Subscription>>()
-  const watched = new Map<string, Set<Subscription>>()
+  const subscribers = new Map<Subscriber, Array<Subscription>>()
+  /** By node; null: those who watch everything. */
+  const watched = new Map<string | null, Set<Subscription>>()
   const woken = new Set<Subscription>()
   const pulse = yield* Latch.make()
   const ready = yield* Queue.unbounded<Subscription>()
@@ -81,37 +81,39 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
 
   /** W4 */
   const onCommit: OnCommit = (path) => {
-    for (let i = 0; i < path.length - 1; i++) {
+    for (const one of watched.get(null) ?? []) wake(one)
+    for (let i = 0; i < path.length; i++) {
       const found = watched.get(path[i]!)
       if (found === undefined) continue
-      for (const one of found) if (one.scope === "subtree" || i === path.length - 2) wake(one)
+      const depth = path.length - 1 - i
+      for (const one of found) if (isAbout(one.subject, depth)) wake(one)
     }
   }
 
-  const begin = (subscriber: Subscriber, scope: Subscription["scope"], cursor: number): void => {
-    const subscription = new Subscription(subscriber, scope, cursor)
+  const begin = (subscription: Subscription): void => {
+    const { subject, subscriber } = subscription
     if (count++ === 0) unlisten = hints.listen(onCommit, sweeper.stir)
-    const own = sessions.get(subscriber)
-    if (own === undefined) sessions.set(subscriber, [subscription])
+    const own = subscribers.get(subscriber)
+    if (own === undefined) subscribers.set(subscriber, [subscription])
     else own.push(subscription)
-    const others = watched.get(subscriber.appId)
-    if (others === undefined) watched.set(subscriber.appId, new Set([subscription]))
+    const others = watched.get(subject.appId)
+    if (others === undefined) watched.set(subject.appId, new Set([subscription]))
     else others.add(subscription)
     wake(subscription)
   }
 
   const drop = (subscription: Subscription): void => {
     if (subscription.isOver) return
-    const { subscriber } = subscription
+    const { subject, subscriber } = subscription
     subscription.isOver = true
     if (subscription.state === "starved") starved--
     woken.delete(subscription)
-    const rest = (sessions.get(subscriber) ?? []).filter((one) => one !== subscription)
-    if (rest.length === 0) sessions.delete(subscriber)
-    else sessions.set(subscriber, rest)
-    const others = watched.get(subscriber.appId)
+    const rest = (subscribers.get(subscriber) ?? []).filter((one) => one !== subscription)
+    if (rest.length === 0) subscribers.delete(subscriber)
+    else subscribers.set(subscriber, rest)
+    const others = watched.get(subject.appId)
     others?.delete(subscription)
-    if (others?.size === 0) watched.delete(subscriber.appId)
+    if (others?.size === 0) watched.delete(subject.appId)
     if (--count === 0) unlisten()
   }
 
@@ -143,16 +145,16 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
   const check = Effect.fnUntraced(function* (subscription: Subscription, generation: number) {
     const { drawn } = yield* log.head
     if (subscription.isOver || subscription.generation !== generation) return
-    if (subscription.cursor <= drawn) subscription.isChecked = true
+    if (subscription.cursor.id <= drawn) subscription.isChecked = true
     else {
       drop(subscription)
-      subscription.subscriber.send(badCursor(subscription.subscriber.appId))
+      subscription.subscriber.sendEnd(badCursor(subscription.subject.appId))
     }
   })
 
   /** One page: read, and sent as far as there is room. */
   const turn = Effect.fnUntraced(function* (subscription: Subscription) {
-    const { scope, subscriber } = subscription
+    const { subject, subscriber } = subscription
     if (subscription.isOver || !hasRoom(subscription)) return
     subscription.state = "pulling"
     subscription.isStirred = false
@@ -160,23 +162,27 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
     if (!subscription.isChecked) yield* check(subscription, generation)
     if (subscription.isOver) return
     if (subscription.generation !== generation) return queue(subscription)
-    const page = yield* log.follow(subscriber.appId, scope, subscription.cursor, PAGE)
+    const page = yield* readTree(log, subject, subscription.cursor, PAGE)
     let burst = 0
-    for (const row of page.rows) {
+    for (const { cursor, row } of page.rows) {
       if (burst++ === BURST) {
         burst = 1
         yield* Effect.yieldNow
       }
       if (subscription.isOver) return
       if (subscription.generation !== generation) return queue(subscription)
-      if (!hasRoom(subscription)) return
+      const wanted = isWanted(subject, row)
+      if (wanted && !hasRoom(subscription)) return
       // W2
-      subscription.cursor = row.id
+      subscription.cursor = cursor
+      if (!wanted) continue
       telemetry.eventsSent.add()
-      subscriber.send(eventFrame(subscriber.appId, row, eventLimits))
+      subscriber.sendRow(row, cursor)
     }
     if (subscription.isOver) return
-    if (page.more || subscription.isStirred || subscription.generation !== generation) queue(subscription)
+    if (subscription.generation !== generation) return queue(subscription)
+    subscription.cursor = page.next
+    if (page.more || subscription.isStirred) queue(subscription)
     else subscription.state = "idle"
   })
 
@@ -195,10 +201,10 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
         if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
         if (!Cause.hasDies(cause)) return Effect.sync(() => rest(subscription))
         drop(subscription)
-        const { appId } = subscription.subscriber
+        const { appId } = subscription.subject
         return Effect.andThen(
           Effect.logError("a subscription died by a defect", appId, cause),
-          Effect.sync(() => void subscription.subscriber.send(broken(appId)))
+          Effect.sync(() => subscription.subscriber.sendEnd(broken(appId)))
         )
       })
     )
@@ -212,13 +218,26 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
     woken.clear()
   })
 
+  /** Rows of the very nodes that are watched. */
+  const wakeForOwn = Effect.fnUntraced(function* (all: ReadonlyArray<Subscription>) {
+    const concerned = all.filter(({ subject }) => subject.own && subject.appId !== null)
+    if (concerned.length === 0) return
+    const now = yield* queries.moved([...new Set(concerned.map(({ subject }) => subject.appId!))])
+    for (const subscription of concerned) {
+      const n = now.get(subscription.subject.appId!)?.n ?? 0
+      if (n <= Math.max(subscription.cursor.n, subscription.ownN)) continue
+      subscription.ownN = n
+      wake(subscription)
+    }
+  })
+
   /** W4, and whatever waits for the database or for a peer. */
   const sweep: Effect.Effect<void, StoreError> = Effect.gen(function* () {
     if (count === 0) {
       swept = null
       return
     }
-    const all = [...sessions.values()].flat()
+    const all = [...subscribers.values()].flat()
     for (const subscription of all) {
       if (subscription.state === "starved" && subscription.subscriber.room !== "none") feed(subscription)
       else if (subscription.state === "idle" && subscription.isStirred) wake(subscription)
@@ -226,9 +245,13 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
     const { newest } = yield* log.head
     if (swept === null || newest - swept > MANY) all.forEach(wake)
     else if (newest > swept) {
-      for (const [appId, last] of yield* log.stirred([...watched.keys()], swept, newest)) {
-        for (const subscription of watched.get(appId) ?? []) if (subscription.cursor < last) wake(subscription)
+      const ids = [...watched.keys()].filter((appId) => appId !== null)
+      const last = ids.length === 0 ? new Map<string, number>() : yield* log.stirred(ids, swept, newest)
+      for (const subscription of all) {
+        const { cursor, subject } = subscription
+        if (cursor.id < (subject.appId === null ? newest : (last.get(subject.appId) ?? 0))) wake(subscription)
       }
+      yield* wakeForOwn(all)
     }
     swept = newest
   })
@@ -249,30 +272,41 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
   telemetry.gauge("subscriptions_starved", () => starved)
 
   return Watch.of({
-    subscribe: (subscriber, { from, scope }) => {
-      const cursor = parseCursor(from)
-      if (cursor === null) return badCursor(subscriber.appId)
-      const same = sessions.get(subscriber)?.find((one) => one.scope === scope)
+    subscribe: (session, { from, scope }) => {
+      const { appId } = session
+      const id = parseCursor(from)
+      if (id === null) return badCursor(appId)
+      const cursor = { id, n: 0 }
+      const same = subscribers.get(session)?.find(({ subject }) => subject.scope === scope)
       if (same !== undefined) {
         same.restart(cursor)
         wake(same)
         return null
       }
-      if (count >= limits.subscriptions) return tooMany(subscriber.appId)
-      begin(subscriber, scope, cursor)
+      if (count >= limits.subscriptions) return tooMany(appId)
+      begin(new Subscription(session, { appId, scope, own: false, kinds: null }, cursor, id === 0))
       return null
     },
+    follow: (subscriber, subject, after) => {
+      const subscription = new Subscription(subscriber, subject, after, true)
+      begin(subscription)
+      return subscription
+    },
     end: (subscriber) => {
-      for (const subscription of sessions.get(subscriber) ?? []) drop(subscription)
+      for (const subscription of subscribers.get(subscriber) ?? []) drop(subscription)
     },
     children: [pullers, sweeper.child],
     stats: () => ({ subscriptions: count, starved })
   })
 })
 
-const badCursor = (appId: string): ErrorFrame =>
+/** Whether a node's row concerns whoever watches the one so many levels above it. */
+const isAbout = ({ own, scope }: TreeSubject, depth: number): boolean =>
+  depth === 0 ? own : depth === 1 || scope === "subtree"
+
+const badCursor = (appId: string | null): ErrorFrame =>
   errorFrame("bad_frame", "from is no cursor of this server's log: subscribe without from to begin with all of it", {
-    appId
+    appId: appId ?? undefined
   })
 
 const tooMany = (appId: string): ErrorFrame =>
@@ -281,8 +315,8 @@ const tooMany = (appId: string): ErrorFrame =>
     retryAfterMs: RETRY_AFTER_MS
   })
 
-const broken = (appId: string): ErrorFrame =>
+const broken = (appId: string | null): ErrorFrame =>
   errorFrame("unavailable", "the subscription failed: subscribe again with the last cursor", {
-    appId,
+    appId: appId ?? undefined,
     retryAfterMs: RETRY_AFTER_MS
   })

@@ -11,7 +11,7 @@ import { RetryLoop } from "./RetryLoop.ts"
 import type { Member, SocketHub } from "./SocketHub.ts"
 import { SOCKET_LIMITS, type SocketLimits } from "./SocketLimits.ts"
 import { Watch } from "./Watch.ts"
-import { Upgrades } from "./Upgrades.ts"
+import { type UpgradeListener, Upgrades } from "./Upgrades.ts"
 
 export interface WebSocketStats {
   readonly sockets: number
@@ -51,6 +51,8 @@ export class WebSocketServer extends Context.Service<
      * every socket (1001), and has told every actor when it returns.
      */
     readonly drain: Effect.Effect<void>
+    /** Upgrades at that path are another's from now on, until the drain. */
+    readonly upgradesAt: (path: string, listener: UpgradeListener) => void
   }
 >()("trails/transports/WebSocketServer") {
   static readonly layerWith = (
@@ -79,6 +81,11 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
       max_frame: settings.maxFrame,
       max_in_flight: limits.inFlight,
       max_in_flight_bytes: limits.inFlightBytes
+    },
+    eventLimits: {
+      // Neither more than the peer takes, nor so much that it is cut for what waits for it.
+      maxFrame: Math.min(settings.maxFrame, limits.outboundBytes / 4),
+      restUrl: settings.publicUrl?.replace(/\/$/, "") ?? ""
     },
     minLevel: settings.minLevel,
     maxFrame: settings.maxFrame,
@@ -153,7 +160,8 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
       paused: [...connections].filter((connection) => connection.gate.isPaused).length
     }),
     waiting: () => hub.handshakes.comingBack,
-    drain
+    drain,
+    upgradesAt: (path, listener) => upgrades.at(path, listener)
   })
 })
 

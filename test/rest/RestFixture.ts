@@ -176,6 +176,8 @@ export class Backstage {
     this.log = []
     this.forest.isDeaf = false
     this.forest.isBlind = false
+    this.forest.isBroken = false
+    this.forest.isVague = false
     this.forest.isAway = false
     this.births.clear()
     this.problems = []
@@ -239,7 +241,11 @@ export class RestFixture {
         Scope.provide(scope)
       )
     )
-    const server = Http.createServer(handler)
+    const server = Http.createServer(handler.onRequest)
+    server.on("upgrade", (request, stream, head) => {
+      stream.on("error", () => {})
+      handler.onUpgrade(request, stream, head)
+    })
     await new Promise<void>((resolve) => server.listen(0, host, resolve))
     return new RestFixture(backstage, scope, server)
   }

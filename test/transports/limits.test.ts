@@ -192,6 +192,23 @@ describe("limits of a socket", () => {
     ).toBe(404)
   })
 
+  it("a path that somebody has taken → his, with its query, until the drain", async () => {
+    const url = `${transport.url.replace("/ws", "/taken")}?a=b`
+    const taken: Array<string | undefined> = []
+    transport.sockets.upgradesAt("/taken", (request, stream) => {
+      taken.push(request.url)
+      stream.end("HTTP/1.1 418 I'm a teapot\r\ncontent-length: 0\r\n\r\n")
+    })
+    const answer = () =>
+      new Promise((resolve) => {
+        new WebSocket(url).on("error", () => {}).on("unexpected-response", (_, { statusCode }) => resolve(statusCode))
+      })
+    expect(await answer()).toBe(418)
+    await transport.drain()
+    expect(await answer()).toBe(503)
+    expect(taken).toEqual(["/taken?a=b"])
+  })
+
   it("too many nodes on one socket → overloaded", async () => {
     await restart({}, { nodesPerSocket: 3 })
     const wire = await Wire.open(transport.url)

@@ -8,6 +8,7 @@ import * as CommitHints from "../../src/storage/CommitHints.ts"
 import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
 import { MemoryTables } from "../../src/storage/MemoryTables.ts"
 import * as MemoryTreeLog from "../../src/storage/MemoryTreeLog.ts"
+import * as MemoryTreeQueries from "../../src/storage/MemoryTreeQueries.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
 import type { TreeLog } from "../../src/storage/TreeLog.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
@@ -62,7 +63,7 @@ export const startTransport = async (
     )
   ).pipe(
     Layer.provideMerge(Watch.layerWith(socketLimits)),
-    Layer.provideMerge(Layer.mergeAll(CommitHints.layer, log)),
+    Layer.provideMerge(Layer.mergeAll(CommitHints.layer, log, MemoryTreeQueries.layer)),
     Layer.provideMerge(MemoryNodeStore.layer),
     Layer.provideMerge(MemoryTables.layer)
   )

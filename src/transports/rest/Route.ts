@@ -3,6 +3,7 @@ import { durationMs } from "../../protocol/Duration.ts"
 import { nearestName } from "../../protocol/NearestName.ts"
 import { parseUuid } from "../../protocol/Uuid.ts"
 import type { StoreError } from "../../storage/StoreError.ts"
+import type { Exchange } from "../WatchOutput.ts"
 import { badRequest, notFound, Problem } from "./Problem.ts"
 
 /** On whose behalf a request is made (PROTOCOL §9). */
@@ -32,6 +33,8 @@ export interface RestRequest {
   readonly authority: string | null
   /** For who waits to race with: never succeeds, and is interrupted when the client goes away. */
   readonly gone: Effect.Effect<never>
+  /** For who answers in his own way. */
+  readonly exchange: Exchange
 }
 
 export interface Reply {
@@ -40,7 +43,8 @@ export interface Reply {
   readonly text: string
 }
 
-export type Handler = (request: RestRequest) => Effect.Effect<Reply, Problem | StoreError>
+/** null: the exchange is taken over, nothing is to be sent. */
+export type Handler = (request: RestRequest) => Effect.Effect<Reply | null, Problem | StoreError>
 
 /** One method of one path, as data: what is not listed here is refused before the handler sees it. */
 export interface Route {

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { TREE_DEPTH } from "../../protocol/Limits.ts"
 import { TreeQueries } from "../../storage/TreeQueries.ts"
-import { parseCursor } from "../Subscription.ts"
+import { parseCursor } from "../TreeCursor.ts"
 import { Waiters } from "../Waiters.ts"
 import { badRequest, type Problem } from "./Problem.ts"
 import { json, noSuchNode, readInteger, readTimeout, readUuid, type RestRequest, type Route, valid } from "./Route.ts"
