@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { waitUntil } from "../harness/waitUntil.ts"
 import { SseClient, type WatchClient, WatchRefused, WatchSocketClient } from "../harness/WatchClient.ts"
 import { LogWriter } from "./LogWriter.ts"
-import { OTHER, RestFixture, signingKey, WATCH_LIMITS } from "./RestFixture.ts"
+import { WATCH_LIMITS } from "./Forest.ts"
+import { OTHER, RestFixture, signingKey } from "./RestFixture.ts"
 
 let rest: RestFixture
 beforeEach(async () => {
