@@ -20,6 +20,8 @@ const besideEachOther = [
   "keyCustody",
   "legacyTranscripts",
   "malformed",
+  "nats",
+  "publisherKills",
   "run",
   "runOutage",
   "runSigned",
@@ -54,7 +56,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "programs",
-          include: besideEachOther,
+          include: [...besideEachOther, "test/cluster/**/*.test.ts"],
           maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 120_000,
@@ -66,7 +68,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "system",
-          include: ["test/system/**/*.test.ts", "test/cluster/**/*.test.ts"],
+          include: ["test/system/**/*.test.ts"],
           // Chromium is too large to be had for every run of the tests: `npm run test:browser` installs it.
           exclude: [
             ...besideEachOther,
