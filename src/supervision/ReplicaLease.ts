@@ -64,7 +64,7 @@ export class ReplicaLease extends Context.Service<
     Layer.effect(
       this,
       Effect.gen(function* () {
-        const { kind } = yield* Database
+        const { kind, ping } = yield* Database
         const health = yield* DatabaseHealth
         const store = yield* ReplicaStore
         const now = yield* monotonicClock
@@ -90,6 +90,11 @@ export class ReplicaLease extends Context.Service<
         })
         const renew = one.withPermit(ask)
 
+        const answers = ping.pipe(
+          Effect.timeout(ttlMs / 3),
+          Effect.match({ onFailure: () => false, onSuccess: () => true })
+        )
+
         const stepDown = Effect.fnUntraced(function* (reason: LeaseLost["reason"], message: string) {
           over = true
           yield* Effect.logError(message)
@@ -98,6 +103,7 @@ export class ReplicaLease extends Context.Service<
 
         const renewals = Effect.gen(function* () {
           let failures = 0
+          let awayAt = Number.NEGATIVE_INFINITY
           while (!over) {
             yield* Effect.sleep(failures === 0 ? ttlMs / 5 : ttlMs / 15)
             const answer = yield* renew.pipe(
@@ -116,8 +122,10 @@ export class ReplicaLease extends Context.Service<
               )
             }
             failures++
-            // Time without a database does not count: nobody can have reaped anything meanwhile.
-            const since = Math.max(grantedAt, health.upSince() ?? Number.POSITIVE_INFINITY)
+            if (!(yield* answers)) awayAt = now()
+            // Time without a database does not count: nobody can have reaped anything meanwhile. A short lease is over before
+            // the health has noticed.
+            const since = Math.max(grantedAt, awayAt, health.upSince() ?? Number.POSITIVE_INFINITY)
             if (failures >= GIVE_UP_AFTER && now() - since > ttlMs) {
               return yield* stepDown(
                 "expired",

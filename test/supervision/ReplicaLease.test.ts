@@ -18,7 +18,8 @@ interface World {
 const run = <E>(
   body: (world: World) => Effect.Effect<void, E, Telemetry>,
   kind: "postgres" | "pglite" = "postgres",
-  prepare: (replicas: FakeReplicas) => void = () => {}
+  prepare: (replicas: FakeReplicas) => void = () => {},
+  lease: { readonly ttlMs?: number } = {}
 ) => {
   const database = new FakeDatabase(kind)
   const replicas = new FakeReplicas(database)
@@ -29,7 +30,7 @@ const run = <E>(
       yield* quiesce
       yield* body({ database, replicas, lease: yield* ReplicaLease, supervisor })
     })
-  ).pipe(Effect.provide(replicaLayer("b1", database, replicas)))
+  ).pipe(Effect.provide(replicaLayer("b1", database, replicas, lease)))
 }
 
 describe("replica lease", () => {
@@ -133,6 +134,25 @@ describe("replica lease", () => {
           assert.isTrue(lease.holds())
         })
       )
+  )
+
+  it.effect("a short lease outlives an outage that the health is too slow to notice", () =>
+    run(
+      ({ database, lease }) =>
+        Effect.gen(function* () {
+          const lost = yield* Effect.forkChild(Effect.flip(lease.lost))
+          yield* advance("5 seconds")
+          database.condition = "hangs"
+          for (let step = 0; step < 30; step++) yield* advance("100 millis")
+          database.condition = "answers"
+          yield* advance("2 seconds")
+          assert.isUndefined(lost.pollUnsafe())
+          assert.isTrue(lease.holds())
+        }),
+      "postgres",
+      undefined,
+      { ttlMs: 2000 }
+    )
   )
 
   it.effect("a renewal that comes a little late leaves it steady", () =>

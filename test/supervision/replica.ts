@@ -7,9 +7,14 @@ import type { FakeDatabase } from "./FakeDatabase.ts"
 import type { FakeReplicas } from "./FakeReplicas.ts"
 
 /** One replica's health, lease and telemetry over shared fakes. `Layer.fresh`: each replica has its own. */
-export const replicaLayer = (boot: string | undefined, database: FakeDatabase, replicas: FakeReplicas) =>
+export const replicaLayer = (
+  boot: string | undefined,
+  database: FakeDatabase,
+  replicas: FakeReplicas,
+  lease: { readonly ttlMs?: number } = {}
+) =>
   Layer.fresh(
-    ReplicaLease.layer({ ...(boot === undefined ? {} : { boot }), instance: "test", version: "0" }).pipe(
+    ReplicaLease.layer({ ...(boot === undefined ? {} : { boot }), instance: "test", version: "0", ...lease }).pipe(
       Layer.provideMerge(DatabaseHealth.layer),
       Layer.provideMerge(Layer.mergeAll(database.layer, replicas.layer, Telemetry.layer))
     )
