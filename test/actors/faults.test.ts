@@ -48,6 +48,8 @@ layer(harnessLayer({}, { ...defaultActorOptions, intensity: 2 }, faulty), { excl
           )
           const saying = yield* Effect.forkChild(harness.say(session, appId, 1))
           yield* Deferred.await(asked)
+          // Whatever does not wait for the commit has run after so many turns.
+          for (let turn = 0; turn < 100; turn++) yield* Effect.yieldNow
           expect(session.acks()).toEqual([])
           yield* Deferred.succeed(mayCommit, undefined)
           yield* Fiber.join(saying)
