@@ -7,7 +7,12 @@ export interface AttachedOptions extends WireOptions {
   readonly random: Random
   /** Upper bound of the seeded pause before each attempt. */
   readonly pauseMs?: number
+  /** A server that says nothing, pings included, for so long is given up. Default: never. */
+  readonly silenceMs?: number
 }
+
+/** Between two looks at a socket's silence. */
+const LOOK_MS = 100
 
 /**
  * Keeps nodes attached by one shared socket: connects, registers or re-registers, and does so again whenever the
@@ -57,6 +62,7 @@ export class Attached {
       try {
         const wire = await Wire.open(this.#url, this.#options)
         this.#wire = wire
+        this.#giveUpSilent(wire)
         await this.#attachAll(wire)
         if (this.#stopped) wire.terminate()
         await wire.closed
@@ -67,6 +73,15 @@ export class Attached {
       this.reconnects++
       if (!this.#stopped) await delay(this.#options.random.int(this.#options.pauseMs ?? 100) + 1)
     }
+  }
+
+  #giveUpSilent(wire: Wire): void {
+    const { silenceMs } = this.#options
+    if (silenceMs === undefined) return
+    const watch = setInterval(() => {
+      if (performance.now() - wire.heardAt > silenceMs) wire.terminate()
+    }, LOOK_MS)
+    void wire.closed.then(() => clearInterval(watch))
   }
 
   async #attachAll(wire: Wire): Promise<void> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { check, type Stored, type StoredRow } from "./Checker.ts"
+import { check } from "./Checker.ts"
+import type { Stored, StoredRow } from "./Stored.ts"
 import type { LedgerEntry } from "./Ledger.ts"
 
 const entry = (seq: number, acked = true): LedgerEntry => ({

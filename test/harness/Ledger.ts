@@ -17,3 +17,10 @@ export interface Ledger {
   readonly appId: string
   readonly entries: ReadonlyArray<LedgerEntry>
 }
+
+/** Keeps of each data frame what a checker needs, in place of the frames themselves: for runs of millions. */
+export interface FrameBook {
+  readonly sent: (entry: LedgerEntry) => void
+  /** It was acked or refused for good. */
+  readonly settled: (entry: LedgerEntry) => void
+}

@@ -10,7 +10,7 @@ import type {
   ServerFrame
 } from "../../src/protocol/Frames.ts"
 import { type Keypair, makeKeypair, seal, unsealed } from "./Keypair.ts"
-import type { Ledger, LedgerEntry } from "./Ledger.ts"
+import type { FrameBook, Ledger, LedgerEntry } from "./Ledger.ts"
 import { startDayOf, type TestEnvelope } from "./TestEnvelope.ts"
 import type { Received, Wire } from "./Wire.ts"
 
@@ -34,6 +34,8 @@ export interface RawNodeOptions {
   readonly capabilities?: ReadonlyArray<string>
   readonly pingIntervalMs?: number
   readonly roleRefs?: ReadonlyArray<string>
+  /** Gets every data frame; `entries` stays empty then. */
+  readonly book?: FrameBook
   /** Answers a control command; null leaves it unanswered. Default: `unknown_action`. */
   readonly onControl?: (control: ControlFrame) => { readonly result: unknown } | { readonly error: string } | null
 }
@@ -64,6 +66,8 @@ export class RawNode implements Ledger {
   registered: RegisteredFrame | null = null
   wire: Wire | null = null
   seq = 0
+  /** Data frames that it has made. */
+  sent = 0
   /** Called for every server frame of this node, after it was dealt with. */
   onFrame: (frame: ServerFrame) => void = () => {}
   readonly #unacked = new Map<number, LedgerEntry>()
@@ -208,7 +212,9 @@ export class RawNode implements Ledger {
       acked: false,
       refused: null
     }
-    this.entries.push(entry)
+    this.sent++
+    if (this.#options.book === undefined) this.entries.push(entry)
+    else this.#options.book.sent(entry)
     this.#unacked.set(seq, entry)
     if (this.isAttached) this.wire!.send(entry.text)
     return seq
@@ -274,12 +280,16 @@ export class RawNode implements Ledger {
       if (seq > upTo) break
       entry.acked = true
       this.#unacked.delete(seq)
+      this.#options.book?.settled(entry)
     }
   }
 
   /** Without a session no seq is named (docs/protocol.md): nothing that was sent on this socket is taken. */
   #refuseAll(code: ErrorFrame["code"]): void {
-    for (const entry of this.#unacked.values()) entry.refused = code
+    for (const entry of this.#unacked.values()) {
+      entry.refused = code
+      this.#options.book?.settled(entry)
+    }
     this.#unacked.clear()
   }
 
@@ -289,6 +299,7 @@ export class RawNode implements Ledger {
     if (!frame.retryable) {
       entry.refused = frame.code
       this.#unacked.delete(seq)
+      this.#options.book?.settled(entry)
       return
     }
     // Every later seq is refused too until this one has come again: one timer for all of them.

@@ -10,5 +10,10 @@ export const rest = async (http: string, path: string, init: RequestInit = {}): 
   return { status: response.status, body: text === "" ? null : (JSON.parse(text) as unknown) }
 }
 
-export const post = (http: string, path: string, body: unknown): Promise<Answer> =>
-  rest(http, path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
+export const post = (http: string, path: string, body: unknown, init: RequestInit = {}): Promise<Answer> =>
+  rest(http, path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    ...init
+  })

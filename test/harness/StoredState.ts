@@ -1,6 +1,6 @@
 import pg from "pg"
 import type { NodeState } from "../../src/protocol/Frames.ts"
-import type { Stored, StoredNode, StoredRow } from "./Checker.ts"
+import type { Stored, StoredNode, StoredRow } from "./Stored.ts"
 
 type Query = (sql: string) => Promise<ReadonlyArray<Record<string, unknown>>>
 
@@ -45,6 +45,28 @@ export const queryPostgres = async (url: string, sql: string, params: ReadonlyAr
 }
 
 export const readPostgres = (url: string): Promise<Stored> => read((sql) => queryPostgres(url, sql))
+
+const PAGE =
+  "SELECT id, app_id, n, epoch, incarnation, seq, kind, frame FROM node_log WHERE id > $1 ORDER BY id LIMIT $2"
+
+/** The log by pages of so many rows, in id order: for one that does not fit into memory. */
+export async function* readLogPages(url: string, rows = 5000): AsyncGenerator<ReadonlyArray<StoredRow>> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 60_000 })
+  try {
+    await client.connect()
+    for (let after = 0; ;) {
+      const page = (await client.query<Record<string, unknown>>(PAGE, [after, rows])).rows.map(toRow)
+      if (page.length === 0) return
+      yield page
+      after = page.at(-1)!.id
+    }
+  } finally {
+    await client.end()
+  }
+}
+
+export const readNodes = async (url: string): Promise<ReadonlyMap<string, StoredNode>> =>
+  new Map((await queryPostgres(url, STATUS)).map(toNode).map((node) => [node.appId, node]))
 
 /** Opens the embedded database itself; trailsd must have ended. */
 export const readEmbedded = async (folder: string): Promise<Stored> => {

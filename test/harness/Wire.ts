@@ -35,6 +35,8 @@ export class Wire {
   readonly closed: Promise<Closed>
   hello: HelloFrame | null = null
   isOpen = true
+  /** When anything came from the server, pings included; monotonic milliseconds. */
+  heardAt = performance.now()
   /** Latest frames of no listening node, oldest first. */
   readonly unclaimed: Array<Received> = []
   readonly #listeners = new Map<string, Listener>()
@@ -53,6 +55,7 @@ export class Wire {
       })
     })
     socket.on("error", () => socket.terminate())
+    socket.on("ping", () => (this.heardAt = performance.now()))
     socket.on("message", (data: Buffer) => this.#receive(data.toString()))
   }
 
@@ -136,6 +139,7 @@ export class Wire {
   }
 
   #receive(text: string): void {
+    this.heardAt = performance.now()
     const frame = JSON.parse(text) as ServerFrame & { readonly sig?: string | null }
     const signed = typeof frame.sig === "string"
     if (signed && this.#pinned !== null && !isSealedBy(text, this.#pinned)) {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import type { NodeState } from "../../src/protocol/Frames.ts"
 import { Attached } from "../harness/Attached.ts"
 import type { Random } from "../harness/Random.ts"
-import type { RawNode } from "../harness/RawNode.ts"
+import type { RawNode, RawNodeOptions } from "../harness/RawNode.ts"
 import { rootOf } from "../harness/TestNode.ts"
 import type { ServerAddress } from "../harness/Trailsd.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
@@ -13,6 +13,10 @@ export interface FleetOptions {
   /** Messages per second of the whole fleet. */
   readonly rate: number
   readonly random: Random
+  /** See `Attached`. */
+  readonly silenceMs?: number
+  /** Of one node, by its id. */
+  readonly nodeOptions?: (appId: string) => RawNodeOptions
 }
 
 /** What a node held back by a dead server may pile up. */
@@ -36,17 +40,23 @@ export class Fleet {
 
   constructor(server: ServerAddress, options: FleetOptions) {
     const { random } = options
-    const make = (name: string) => (_: unknown, index: number) =>
-      rootOf(server, { appName: `${name}-${index}`, level: index % 2 === 0 ? "open" : "signed", startDeadline: 0 })
+    const make = (name: string) => (_: unknown, index: number) => {
+      const appId = random.uuid()
+      const level = index % 2 === 0 ? "open" : "signed"
+      const fields = { appId, appName: `${name}-${index}`, level, startDeadline: 0 } as const
+      return rootOf(server, fields, options.nodeOptions?.(appId))
+    }
     this.steady = Array.from({ length: options.steady }, make("steady"))
     this.finishers = Array.from({ length: options.finishers }, make("finisher"))
     this.#unfinished = [...this.finishers]
     this.#random = random
     const groups: Array<Attached> = []
+    const pinned = server.serverKey.publicKey
+    const silence = options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs, withinMs: options.silenceMs }
     const waiting = [...this.steady, ...this.finishers]
     while (waiting.length > 0) {
       const nodes = waiting.splice(0, 1 + random.int(8))
-      groups.push(new Attached(server.url, nodes, { random, pinned: server.serverKey.publicKey, pauseMs: 200 }))
+      groups.push(new Attached(server.url, nodes, { random, pinned, pauseMs: 200, ...silence }))
     }
     this.#groups = groups
     this.#producer = this.#produce(options.rate)
@@ -57,7 +67,7 @@ export class Fleet {
   }
 
   get sent(): number {
-    return this.all.reduce((sum, node) => sum + node.entries.length, 0)
+    return this.all.reduce((sum, node) => sum + node.sent, 0)
   }
 
   get inFlight(): number {
