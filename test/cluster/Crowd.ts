@@ -90,7 +90,8 @@ export class Crowd implements AsyncDisposable {
   }
 }
 
-const born = async (info: string): Promise<TrailsNode> => {
+/** One client of its own; answers `echo` with its payload, and stops when it is told to. */
+export const born = async (info: string): Promise<TrailsNode> => {
   const node = await makeInit(platform)({ info, exitHook: false, warn: () => {} })
   node.on("echo", (payload) => payload)
   node.onCancel(() => null)
