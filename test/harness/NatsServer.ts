@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createConnection } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import { freeze } from "./freeze.ts"
 import { freePort } from "./freePort.ts"
 import { leash } from "./Leash.ts"
 import { waitUntil } from "./waitUntil.ts"
@@ -166,7 +167,7 @@ export class NatsServer implements AsyncDisposable {
 
   /** Its threads stand still: connections stay open, the kernel takes new ones, and nothing answers. */
   freeze(): void {
-    process.kill(this.pid, "SIGSTOP")
+    freeze(this.pid)
   }
 
   thaw(): void {

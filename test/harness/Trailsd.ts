@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { copyEmbeddedTemplate } from "./EmbeddedTemplate.ts"
+import { freeze } from "./freeze.ts"
 import { freePort } from "./freePort.ts"
 import { type Keypair, makeKeypair, secretPem } from "./Keypair.ts"
 import { leash } from "./Leash.ts"
@@ -188,7 +189,7 @@ export class Trailsd implements ServerAddress {
 
   /** Stops the process's threads, as a stalled machine does. */
   freeze(): void {
-    process.kill(this.pid, "SIGSTOP")
+    freeze(this.pid)
   }
 
   thaw(): void {
