@@ -6,7 +6,7 @@ import { queryPostgres } from "../../harness/StoredState.ts"
 import { attach, childOf, rootOf } from "../../harness/TestNode.ts"
 import { Trailsd } from "../../harness/Trailsd.ts"
 import { waitUntil } from "../../harness/waitUntil.ts"
-import { Subscriber } from "./Subscriber.ts"
+import { type Seen, Subscriber } from "./Subscriber.ts"
 
 export interface KillsReport {
   readonly kills: number
@@ -15,7 +15,10 @@ export interface KillsReport {
   /** Deliveries of them, repetitions included. */
   readonly deliveries: number
   readonly missing: ReadonlyArray<string>
-  /** Events that came first after a later one of the same node. */
+  /**
+   * Events that stand in the stream behind a later one of the same node, or came behind one when they were delivered first: what
+   * a killed subscriber had fetched is delivered again, behind later ones (docs/events.md).
+   */
   readonly outOfOrder: ReadonlyArray<string>
   /** Child frames and registrations that did not verify, with the reason. */
   readonly unverified: ReadonlyArray<string>
@@ -33,6 +36,15 @@ interface Options {
 
 const CHILDREN = 4
 const PATIENCE = { withinMs: 60_000, everyMs: 50 }
+
+const behindLaterOnes = (events: ReadonlyArray<Seen>): ReadonlyArray<string> => {
+  const newest = new Map<string, number>()
+  return events.flatMap(({ appId, id, n }) => {
+    const before = newest.get(appId) ?? 0
+    newest.set(appId, Math.max(before, n))
+    return n < before ? [id] : []
+  })
+}
 
 const holds = async (server: Trailsd): Promise<boolean> =>
   server.isRunning && metric(await readMetrics(server.http), 'trails_duty_held{duty="publisher"}') === 1
@@ -126,15 +138,12 @@ export const publisherKills = async ({ kills, log = () => {}, reports }: Options
     { withinMs: 120_000, everyMs: 100 }
   ).catch(() => log(`something is missing; the subscriber said:\n${subscriber.said.slice(-2000)}`))
 
-  const newest = new Map<string, number>()
-  const first = new Set<string>()
-  const outOfOrder: Array<string> = []
-  for (const { appId, id, n } of subscriber.seen) {
-    if (first.has(id)) continue
-    first.add(id)
-    if (n < (newest.get(appId) ?? 0)) outOfOrder.push(id)
-    newest.set(appId, n)
-  }
+  const first = new Map<string, Seen>()
+  for (const delivery of subscriber.seen) if (!first.has(delivery.id)) first.set(delivery.id, delivery)
+  const outOfOrder = [
+    ...behindLaterOnes([...first.values()].toSorted((a, b) => a.sequence - b.sequence)),
+    ...behindLaterOnes([...first.values()].filter(({ redelivered }) => !redelivered))
+  ]
   const total = await queryPostgres(databaseUrl, "select count(*) from node_log where kind <> 'refused'")
   const jsz = (await nats.monitor("jsz")) as { readonly messages: number }
   return {
@@ -146,7 +155,7 @@ export const publisherKills = async ({ kills, log = () => {}, reports }: Options
     unverified: subscriber.seen.flatMap(({ framed, id, verdict }) =>
       framed && !verdict.verified ? [`${id}: ${verdict.reason}`] : []
     ),
-    unknown: [...first].filter((id) => !committed.includes(id)),
+    unknown: [...first.keys()].filter((id) => !committed.includes(id)),
     storedTwice: jsz.messages - Number(total[0]?.["count"])
   }
 }

@@ -10,6 +10,9 @@ export interface Seen {
   readonly n: number
   readonly kind: string
   readonly framed: boolean
+  readonly redelivered: boolean
+  /** Its place in the stream. */
+  readonly sequence: number
   readonly verdict: Verdict
 }
 

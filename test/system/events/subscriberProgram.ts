@@ -19,7 +19,8 @@ const events = subscribe(connection, {
   onTrouble: (error) => process.stderr.write(`${error.message}\n`),
   onBad: (bad) => process.stderr.write(`bad: ${bad.reason} on ${bad.subject}\n`)
 })
-for await (const { data, id, kind, verdict } of events) {
-  const line = { id, appId: data.app_id, n: data.n, kind, framed: data.frame !== undefined, verdict }
+for await (const { data, id, kind, redelivered, sequence, verdict } of events) {
+  const framed = data.frame !== undefined
+  const line = { id, appId: data.app_id, n: data.n, kind, framed, redelivered, sequence, verdict }
   await new Promise((resolve) => process.stdout.write(`${JSON.stringify(line)}\n`, resolve))
 }
