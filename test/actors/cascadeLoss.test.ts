@@ -55,22 +55,23 @@ layer(harnessLayer({ disconnectGrace: 0, reconnectWindow: 60_000 }), { excludeTe
       Effect.gen(function* () {
         const harness = yield* Harness
         const { appId, session } = yield* born()
-        const id = yield* begin(appId, { graceMs: 20_000 })
+        const id = yield* begin(appId, { graceMs: 60_000 })
         yield* advance(id)
+        // Seconds before and behind the end of the grace and its second of margin: the test takes time of its own.
         let current = session
         for (let times = 0; times < 2; times++) {
-          yield* later(id, appId, 20_500)
+          yield* later(id, appId, 58_000)
           expect(yield* advance(id)).toMatchObject({ forced: [] })
           yield* harness.lose(current, appId, "server")
-          yield* later(id, appId, 4000)
+          yield* later(id, appId, 4500)
           expect(yield* advance(id)).toMatchObject({ forced: [] })
           current = (yield* harness.reRegister({ appId })).session
           expect(controls(current)).toHaveLength(1)
         }
-        yield* later(id, appId, 20_500)
+        yield* later(id, appId, 58_000)
         expect(yield* advance(id)).toMatchObject({ forced: [] })
         yield* harness.lose(current, appId, "server")
-        yield* later(id, appId, 1000)
+        yield* later(id, appId, 4500)
         expect(yield* advance(id)).toMatchObject({ forced: [{ appId }], isFinished: true })
       })
     )
