@@ -9,6 +9,7 @@ import { duty, type DutyTerm } from "./Duty.ts"
 import { type Anchor, EventOutlet, type OpenOutlet, OutletAway } from "./EventOutlet.ts"
 import { monotonicClock } from "./MonotonicClock.ts"
 import { prepare, type Prepared, settle } from "./PublishWindow.ts"
+import { Rarely } from "./Rarely.ts"
 import { ReplicaLease } from "./ReplicaLease.ts"
 
 export const PUBLISHER = "publisher"
@@ -79,18 +80,13 @@ export const eventPublisher: Effect.Effect<
   let place: Place | null = null
   let newest = 0
   let retry: number = RETRY_MS[0]
-  const saidAt = new Map<string, number>()
+  const rarely = new Rarely(now, SAY_AGAIN_MS)
   const stirred = yield* Latch.make()
   telemetry.gauge("events_lag", () => (place?.term.held() === true ? Math.max(0, newest - place.cursor) : 0))
   telemetry.gauge("events_stream_open", () => (place?.term.held() === true && place.stream !== null ? 1 : 0))
 
   /** Once per kind and while. */
-  const say = (kind: string, line: Effect.Effect<void>): Effect.Effect<void> => {
-    const last = saidAt.get(kind)
-    if (last !== undefined && now() - last < SAY_AGAIN_MS) return Effect.void
-    saidAt.set(kind, now())
-    return line
-  }
+  const say = (kind: string, line: Effect.Effect<void>): Effect.Effect<void> => (rarely.may(kind) ? line : Effect.void)
 
   const begin = (term: DutyTerm): Place => ({
     term,
@@ -131,7 +127,7 @@ export const eventPublisher: Effect.Effect<
     if (stream.lastSequence === 0 && at.cursor > 0) yield* replay(at)
     at.anchor = { _tag: "Sequence", last: stream.lastSequence }
     at.stream = stream
-    if (saidAt.delete("away")) yield* Effect.logInfo("tree events are published again")
+    if (rarely.forget("away")) yield* Effect.logInfo("tree events are published again")
     return stream
   })
 

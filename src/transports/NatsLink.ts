@@ -2,6 +2,7 @@ import type { NatsConnection } from "@nats-io/transport-node"
 import { Context, Effect, Layer, Random, type Scope } from "effect"
 import type { NatsSettings } from "../Settings.ts"
 import { monotonicClock } from "../supervision/MonotonicClock.ts"
+import { Rarely } from "../supervision/Rarely.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { dialAny, firstLook, greetingOf, natsText } from "./NatsDial.ts"
 import type { NatsError } from "./NatsError.ts"
@@ -83,16 +84,8 @@ export class NatsLink extends Context.Service<
         let current: { readonly connection: NatsConnection; readonly window: SendWindow } | null = null
         let server: NatsGreeting | null = null
         let trouble: string | null = null
-        const saidAt = new Map<string, number>()
+        const rarely = new Rarely(now, limits.sayMs)
         let connectedUnsaid = true
-
-        /** True once per kind and `sayMs`. */
-        const maySay = (kind: string): boolean => {
-          const last = saidAt.get(kind)
-          if (last !== undefined && now() - last < limits.sayMs) return false
-          saidAt.set(kind, now())
-          return true
-        }
 
         const drop = (reason: string): void => telemetry.natsDropped.add(reason)
         telemetry.gauge("nats_connected", () => (current === null ? 0 : 1))
@@ -145,14 +138,14 @@ export class NatsLink extends Context.Service<
         /** What the server refuses on a connection that goes on, e.g. a subject that the login does not allow. */
         const heed = async (connection: NatsConnection): Promise<void> => {
           for await (const status of connection.status()) {
-            if (status.type !== "error" || !maySay(`complaint ${status.error.name}`)) continue
+            if (status.type !== "error" || !rarely.may(`complaint ${status.error.name}`)) continue
             fork(Effect.logError(`NATS refuses something: ${natsText(status.error, nats)}; see deploy/nats.conf`))
           }
         }
 
         const say = Effect.fnUntraced(function* ({ message, reason }: Pick<NatsError, "reason" | "message">) {
           trouble = message
-          if (!maySay(reason)) return
+          if (!rarely.may(reason)) return
           connectedUnsaid = true
           const line = `no connection to NATS: ${message}; this replica serves without it and keeps trying`
           yield* reason === "Away" ? Effect.logWarning(line) : Effect.logError(line)
