@@ -10,6 +10,7 @@ import { HintTarget } from "./HintTarget.ts"
 import { monotonicClock } from "./MonotonicClock.ts"
 import { rareWarning } from "./RareWarning.ts"
 import type { ReplicaLease } from "./ReplicaLease.ts"
+import { RetryPauses } from "./RetryPauses.ts"
 
 // Invariants:
 // R1  Every operation that is not through is looked at in each round, however many wait before it.
@@ -33,9 +34,8 @@ const LONGEST = 500
 const PULSE = 500
 /** So long without an answer of it, and answers of nodes may have been lost: a restart, a database that was away. */
 const ABSENCE = 2000
-/** When an operation that failed is tried again: at first, and doubling up to the last. */
-const AGAIN = 1000
-const LAST_AGAIN = 30_000
+/** When an operation that failed is tried again, milliseconds. */
+const AGAIN = { firstMs: 1000, lastMs: 30_000 } as const
 
 /**
  * Drives cascades (DESIGN §6): releases their levels, deepest first, and ends whom nobody could reach in time. Where an
@@ -56,7 +56,7 @@ export const cascadeRunner: Effect.Effect<
   let hasMoved = false
   /** Operations that a former round has not waited for. */
   const busy = new Set<string>()
-  const troubles = new Map<string, { readonly pauseMs: number; readonly until: number }>()
+  const pauses = new RetryPauses<string>(now, AGAIN)
 
   const heard = <A>(statement: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
     Effect.tap(statement, () =>
@@ -69,7 +69,7 @@ export const cascadeRunner: Effect.Effect<
   const advance = Effect.fnUntraced(function* (id: string) {
     if (owesGrace) return
     const { asked, forced, isFinished } = yield* heard(store.advance(id))
-    troubles.delete(id)
+    pauses.succeeded(id)
     for (const { appId, epoch, owner } of forced) if (owner !== null) target.hint(appId, owner, "moved", epoch)
     for (const { appId, epoch, owner } of asked) if (owner !== null) target.hint(appId, owner, "commanded", epoch)
     hasMoved ||= isFinished || asked.length > 0 || forced.length > 0
@@ -78,8 +78,7 @@ export const cascadeRunner: Effect.Effect<
   const warn = rareWarning(now, (text) => `an operation failed and is tried again: ${text}`)
 
   const failed = (id: string, text: string) => {
-    const pauseMs = Math.min(LAST_AGAIN, 2 * (troubles.get(id)?.pauseMs ?? AGAIN / 2))
-    troubles.set(id, { pauseMs, until: now() + pauseMs })
+    pauses.failed(id)
     return warn(text)
   }
 
@@ -93,7 +92,7 @@ export const cascadeRunner: Effect.Effect<
         Effect.ensuring(Effect.sync(() => busy.delete(id)))
       )
 
-  const isReady = (id: string): boolean => !busy.has(id) && now() >= (troubles.get(id)?.until ?? 0)
+  const isReady = (id: string): boolean => !busy.has(id) && pauses.isOver(id)
 
   /** True: something is under way. */
   const round = Effect.fnUntraced(function* (term: DutyTerm) {
@@ -106,7 +105,7 @@ export const cascadeRunner: Effect.Effect<
       if (owesGrace) {
         if (page.length > 0) yield* store.grant
         owesGrace = false
-        troubles.clear()
+        pauses.clear()
       }
       const fibers: Array<Fiber.Fiber<void>> = []
       for (const { hasWork, id } of page) {

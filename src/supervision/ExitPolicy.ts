@@ -10,6 +10,7 @@ import { duty, type DutyTerm } from "./Duty.ts"
 import { monotonicClock } from "./MonotonicClock.ts"
 import { rareWarning } from "./RareWarning.ts"
 import { ReplicaLease } from "./ReplicaLease.ts"
+import { RetryPauses } from "./RetryPauses.ts"
 
 // Invariants:
 // E1  The lease's cursor passes no end whose consequences have not begun: whoever reads on after a restart finds it again.
@@ -18,9 +19,8 @@ import { ReplicaLease } from "./ReplicaLease.ts"
 const INTERVAL = 250
 const BATCH = 500
 const NAME = "exit-policies"
-/** When an end that failed is tried again: at first, and doubling up to the last. */
-const AGAIN = 1000
-const LAST_AGAIN = 60_000
+/** When an end that failed is tried again, milliseconds. */
+const AGAIN = { firstMs: 1000, lastMs: 60_000 } as const
 /** So many may be open; where that many fail it is not they. */
 const MOST_FAILED = 1000
 /** What a node gets that has to end because another one has, milliseconds. */
@@ -45,12 +45,6 @@ const consequencesOf = ({ appId, hasDependents, onCrash, parentId }: Exit): Read
   return found
 }
 
-interface Failed {
-  readonly exit: Exit
-  readonly pauseMs: number
-  readonly until: number
-}
-
 interface Place {
   readonly term: DutyTerm | null
   /** How far this holding of the duty has read. */
@@ -58,7 +52,8 @@ interface Place {
   /** What the lease says. */
   noted: number
   /** By the id of the end. */
-  readonly failed: Map<number, Failed>
+  readonly failed: Map<number, Exit>
+  readonly pauses: RetryPauses<number>
 }
 
 /**
@@ -77,7 +72,14 @@ export const exitPolicies: Effect.Effect<
 
   const now = yield* monotonicClock
 
-  let place: Place = { term: null, cursor: 0, noted: 0, failed: new Map() }
+  const placeAt = (term: DutyTerm | null, cursor: number): Place => ({
+    term,
+    cursor,
+    noted: cursor,
+    failed: new Map(),
+    pauses: new RetryPauses(now, AGAIN)
+  })
+  let place = placeAt(null, 0)
 
   const execute = Effect.fnUntraced(function* (exit: Exit) {
     for (const consequence of consequencesOf(exit)) {
@@ -95,6 +97,7 @@ export const exitPolicies: Effect.Effect<
       })
     }
     place.failed.delete(exit.id)
+    place.pauses.succeeded(exit.id)
   })
 
   const warn = rareWarning(now, (text) => `what follows from an end could not begin and is tried again: ${text}`)
@@ -102,15 +105,14 @@ export const exitPolicies: Effect.Effect<
   const attempt = (exit: Exit): Effect.Effect<void> =>
     Effect.catchCause(execute(exit), (cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
-      const before = place.failed.get(exit.id)
-      const pauseMs = before === undefined ? AGAIN : Math.min(LAST_AGAIN, 2 * before.pauseMs)
-      place.failed.set(exit.id, { exit, pauseMs, until: now() + pauseMs })
+      place.failed.set(exit.id, exit)
+      place.pauses.failed(exit.id)
       return warn(causeText(cause))
     })
 
   const retry = Effect.suspend(() => {
-    const due = [...place.failed.values()].filter(({ until }) => until <= now())
-    return Effect.forEach(due, ({ exit }) => attempt(exit), { discard: true })
+    const due = [...place.failed.values()].filter(({ id }) => place.pauses.isOver(id))
+    return Effect.forEach(due, attempt, { discard: true })
   })
 
   /** As far as everything has begun. */
@@ -125,7 +127,7 @@ export const exitPolicies: Effect.Effect<
     intervalMs: INTERVAL,
     body: (term): Effect.Effect<void, StoreError> =>
       Effect.gen(function* () {
-        if (place.term !== term) place = { term, cursor: term.cursor, noted: term.cursor, failed: new Map() }
+        if (place.term !== term) place = placeAt(term, term.cursor)
         while (term.held()) {
           yield* retry
           const isFull = place.failed.size >= MOST_FAILED
