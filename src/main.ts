@@ -154,6 +154,7 @@ const replicaLayer = (settings: SettingsShape) => {
     Layer.provideMerge(StorageActor.layer),
     Layer.provideMerge(ReplicaLease.layer({ instance: settings.instance, version, ttlMs: settings.replicaLease })),
     Layer.provideMerge(DatabaseHealth.layer),
+    Layer.provideMerge(CommitHints.cascadeLayer),
     Layer.provideMerge(CommitHints.layer)
   )
 }

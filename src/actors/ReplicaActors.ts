@@ -72,7 +72,7 @@ const otherReplicas = Effect.fnUntraced(function* (boot: string) {
     refused: (reason) => telemetry.replicaMessagesRefused.add(reason)
   })
   yield* Effect.acquireRelease(
-    Effect.sync(() => hints.listen(outbox.committed)),
+    Effect.sync(() => hints.listen({ onCommit: outbox.committed, onUnnamed: outbox.committed })),
     (unlisten) => Effect.sync(unlisten)
   )
   return {

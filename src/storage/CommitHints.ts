@@ -1,5 +1,6 @@
 import { Context, Effect, Layer } from "effect"
 import type { NodeState } from "../protocol/Frames.ts"
+import { CascadeStore } from "./CascadeStore.ts"
 import { NodeStore } from "./NodeStore.ts"
 
 /**
@@ -8,18 +9,30 @@ import { NodeStore } from "./NodeStore.ts"
  */
 export type OnCommit = (path: ReadonlyArray<string>, status: NodeState, answers: boolean) => void
 
+/** Who is told. They must neither throw nor wait. */
+export interface CommitListener {
+  readonly onCommit: OnCommit
+  /** This replica has committed rows of nodes that it does not name. */
+  readonly onUnnamed?: () => void
+  /** Another replica has committed. */
+  readonly onForeign?: () => void
+}
+
 /**
- * Tells that rows of a node have been committed: a hint to look at the log, never the fact (DESIGN §2). Of commits of this
- * process it says which node's; of other replicas' only that there are some. Costs nothing while nobody listens.
+ * Tells that rows have been committed: a hint to look at the log, never the fact (DESIGN §2). Of what this replica writes for
+ * its nodes it says which node's; of a cascade's own statements, and of other replicas', only that there are some. Costs
+ * nothing while nobody listens.
  */
 export class CommitHints extends Context.Service<
   CommitHints,
   {
-    /** Until the answer is called. The listeners must neither throw nor wait. `onForeign`: another replica has committed. */
-    readonly listen: (listener: OnCommit, onForeign?: () => void) => () => void
+    /** Until the answer is called. */
+    readonly listen: (listener: CommitListener) => () => void
+    /** This replica has committed what `onUnnamed` is for. */
+    readonly tellUnnamed: () => void
     /** Another replica says that it has committed. */
     readonly tellForeign: () => void
-    /** Whether anybody listens for that. */
+    /** Whether anybody listens to other replicas. */
     readonly awaitsForeign: () => boolean
   }
 >()("trails/storage/CommitHints") {}
@@ -28,10 +41,9 @@ export class CommitHints extends Context.Service<
 export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Layer.effectContext(
   Effect.gen(function* () {
     const store = yield* NodeStore
-    const listeners = new Set<OnCommit>()
-    const foreign = new Set<() => void>()
+    const listeners = new Set<CommitListener>()
     const tell: OnCommit = (path, status, answers) => {
-      for (const listener of listeners) listener(path, status, answers)
+      for (const { onCommit } of listeners) onCommit(path, status, answers)
     }
     const hinted = NodeStore.of({
       ...store,
@@ -55,19 +67,42 @@ export const layer: Layer.Layer<NodeStore | CommitHints, never, NodeStore> = Lay
         )
     })
     const hints = CommitHints.of({
-      listen: (listener, onForeign) => {
+      listen: (listener) => {
         listeners.add(listener)
-        if (onForeign !== undefined) foreign.add(onForeign)
-        return () => {
-          listeners.delete(listener)
-          if (onForeign !== undefined) foreign.delete(onForeign)
-        }
+        return () => void listeners.delete(listener)
+      },
+      tellUnnamed: () => {
+        for (const { onUnnamed } of listeners) onUnnamed?.()
       },
       tellForeign: () => {
-        for (const listener of foreign) listener()
+        for (const { onForeign } of listeners) onForeign?.()
       },
-      awaitsForeign: () => foreign.size > 0
+      awaitsForeign: () => [...listeners].some(({ onForeign }) => onForeign !== undefined)
     })
     return Context.make(NodeStore, hinted).pipe(Context.add(CommitHints, hints))
+  })
+)
+
+/** A `CascadeStore` whose commits are told too: nodes that were cancelled before they began, or forced. */
+export const cascadeLayer: Layer.Layer<CascadeStore, never, CascadeStore | CommitHints> = Layer.effect(
+  CascadeStore,
+  Effect.gen(function* () {
+    const store = yield* CascadeStore
+    const { tellUnnamed } = yield* CommitHints
+    return CascadeStore.of({
+      ...store,
+      begin: (cascade) =>
+        Effect.tap(store.begin(cascade), (begun) =>
+          Effect.sync(() => {
+            if (begun?._tag === "Begun" && begun.isNew) tellUnnamed()
+          })
+        ),
+      advance: (id) =>
+        Effect.tap(store.advance(id), ({ forced }) =>
+          Effect.sync(() => {
+            if (forced.length > 0) tellUnnamed()
+          })
+        )
+    })
   })
 )

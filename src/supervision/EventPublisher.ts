@@ -240,7 +240,7 @@ export const eventPublisher: Effect.Effect<
         const at = place?.term === term ? place : begin(term)
         place = at
         const wake = (): void => void stirred.openUnsafe()
-        const unlisten = hints.listen(wake, wake)
+        const unlisten = hints.listen({ onCommit: wake, onUnnamed: wake, onForeign: wake })
         yield* pump(at).pipe(
           Effect.catchTag("OutletAway", away),
           Effect.ensuring(

@@ -136,7 +136,7 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
 
   const enter = (appId: string, scope: Scope): Waiter => {
     const waiter = { appId, scope, n: 0, newest: 0, woken: Deferred.makeUnsafe<Standing | null, Problem>() }
-    if (count++ === 0) unlisten = hints.listen(onCommit, sweeper.stir)
+    if (count++ === 0) unlisten = hints.listen({ onCommit, onUnnamed: sweeper.stir, onForeign: sweeper.stir })
     const others = watched.get(appId)
     if (others === undefined) watched.set(appId, new Set([waiter]))
     else others.add(waiter)

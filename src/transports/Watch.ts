@@ -92,7 +92,7 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
 
   const begin = (subscription: Subscription): void => {
     const { subject, subscriber } = subscription
-    if (count++ === 0) unlisten = hints.listen(onCommit, sweeper.stir)
+    if (count++ === 0) unlisten = hints.listen({ onCommit, onUnnamed: sweeper.stir, onForeign: sweeper.stir })
     const own = subscribers.get(subscriber)
     if (own === undefined) subscribers.set(subscriber, [subscription])
     else own.push(subscription)

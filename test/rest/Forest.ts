@@ -73,10 +73,13 @@ export class Forest {
     CommitHints.CommitHints,
     Effect.map(CommitHints.CommitHints, (hints) => ({
       ...hints,
-      listen: (listener: CommitHints.OnCommit, onForeign?: () => void) =>
-        hints.listen((path, status, answers) => {
-          if (!this.isDeaf) listener(path, status, answers)
-        }, onForeign)
+      listen: ({ onCommit, ...others }: CommitHints.CommitListener) =>
+        hints.listen({
+          ...others,
+          onCommit: (path, status, answers) => {
+            if (!this.isDeaf) onCommit(path, status, answers)
+          }
+        })
     }))
   )
 

@@ -1,5 +1,6 @@
-import { type Effect, Layer, ManagedRuntime } from "effect"
+import { Effect, Layer, ManagedRuntime } from "effect"
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest"
+import { type Begun, CascadeStore, type NewCascade } from "../../src/storage/CascadeStore.ts"
 import * as CommitHintsLayer from "../../src/storage/CommitHints.ts"
 import { CommitHints } from "../../src/storage/CommitHints.ts"
 import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
@@ -23,9 +24,11 @@ describe("hints of commits", () => {
     store = await runtime.runPromise(NodeStore)
     hints = await runtime.runPromise(CommitHints)
     statuses = []
-    stop = hints.listen((path, status) => {
-      told.push(path)
-      statuses.push(status)
+    stop = hints.listen({
+      onCommit: (path, status) => {
+        told.push(path)
+        statuses.push(status)
+      }
     })
   })
   afterEach(() => stop())
@@ -45,7 +48,7 @@ describe("hints of commits", () => {
 
   it("an answer to a command is told as one", async () => {
     const answers: Array<boolean> = []
-    const off = hints.listen((_path, _status, isAnswer) => void answers.push(isAnswer))
+    const off = hints.listen({ onCommit: (_path, _status, isAnswer) => void answers.push(isAnswer) })
     let node = await bear(null)
     const correlationId = node.appId
     for (const commands of [
@@ -70,7 +73,7 @@ describe("hints of commits", () => {
 
   it("each of several listeners is told until it stops", async () => {
     let other = 0
-    const stopOther = hints.listen(() => void other++)
+    const stopOther = hints.listen({ onCommit: () => void other++ })
     await bear(null)
     stopOther()
     await bear(null)
@@ -82,5 +85,50 @@ describe("hints of commits", () => {
     const root = await bear(null)
     await run(store.append(0, [statusWrite(root, 1)]))
     expect(told).toEqual([])
+  })
+})
+
+describe("commits of cascades", () => {
+  const begun = (isNew: boolean): Begun => ({ _tag: "Begun", id: "a", isNew, plan: null })
+  const node = { appId: "a", owner: null, epoch: 1 }
+
+  const unnamedOf = (store: Partial<CascadeStore["Service"]>, step: Effect.Effect<unknown, unknown, CascadeStore>) =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        let told = 0
+        const hints = yield* CommitHints
+        hints.listen({ onCommit: () => {}, onUnnamed: () => void told++ })
+        // Of this replica only: others are told by it.
+        hints.listen({ onCommit: () => {}, onForeign: () => void (told += 100) })
+        yield* step
+        return told
+      }).pipe(
+        Effect.provide(
+          CommitHintsLayer.cascadeLayer.pipe(
+            Layer.provideMerge(CommitHintsLayer.layer),
+            Layer.provide(Layer.mergeAll(Layer.mock(CascadeStore)(store), MemoryNodeStore.layer)),
+            Layer.provide(MemoryTables.layer)
+          )
+        )
+      )
+    )
+
+  it.each([
+    { what: "a new operation", begins: begun(true), told: 1 },
+    { what: "one that is there already", begins: begun(false), told: 0 },
+    { what: "one that could not begin", begins: { _tag: "Full" } as const, told: 0 },
+    { what: "one of an unknown node", begins: null, told: 0 }
+  ])("$what tells $told times", async ({ begins, told }) => {
+    const step = Effect.flatMap(CascadeStore, (store) => store.begin({} as NewCascade))
+    expect(await unnamedOf({ begin: () => Effect.succeed(begins) }, step)).toBe(told)
+  })
+
+  it.each([
+    { what: "that forces nodes", forced: [node, node], told: 1 },
+    { what: "that only asks", forced: [], told: 0 }
+  ])("a step $what tells $told times", async ({ forced, told }) => {
+    const round = { asked: [node], forced, isFinished: false }
+    const step = Effect.flatMap(CascadeStore, (store) => store.advance("a"))
+    expect(await unnamedOf({ advance: () => Effect.succeed(round) }, step)).toBe(told)
   })
 })
