@@ -9,6 +9,7 @@ import type { Identity } from "./Identity.ts"
 import type { Greeting, Link, LinkMember, Outgoing } from "./Link.ts"
 import type { LinkPool } from "./LinkPool.ts"
 import type { Platform } from "./Platform.ts"
+import { registrationFrame } from "./registrationFrame.ts"
 import { ServerClock } from "./ServerClock.ts"
 
 /** `waiting`: between attempts; `joining`: on a link, not yet registered; `stopped`: for good. */
@@ -80,6 +81,8 @@ export class Attachment implements LinkMember {
   #clientNonce: string | null = null
   #incarnation: number | null = null
   #epoch = 0
+  /** Of the latest session, milliseconds; 0: none yet, or none is wanted. */
+  #pingMs = 0
   readonly #advertisement: Advertisement
   #session: Session | null = null
   #attachedAt = 0
@@ -185,7 +188,15 @@ export class Attachment implements LinkMember {
     this.clock = clock
     this.#clientNonce = encodeBase64(this.#platform.cryptography.random(32))
     this.#timer(ANSWER_MS, () => this.#fail("the registration was not answered in time"))
-    this.#link?.send(this.identity, encodeFrame(this.#request(nonce, this.#clientNonce)))
+    const frame = registrationFrame(this.#platform, this.identity, {
+      nonce,
+      clientNonce: this.#clientNonce,
+      incarnation: this.#incarnation,
+      lastAcked: this.#owner.lastAcked(),
+      advertisement: this.#advertisement,
+      pingIntervalMs: this.#options.pingIntervalMs
+    })
+    this.#link?.send(this.identity, encodeFrame(frame))
   }
 
   onFrame(frame: ServerFrame): void {
@@ -227,41 +238,8 @@ export class Attachment implements LinkMember {
     this.#state = "joining"
     this.#retryAfterMs = 0
     this.#refusals = 0
-    this.#link = this.#pool.linkFor(this.identity.target, this.identity.appId)
+    this.#link = this.#pool.linkFor(this.identity.target, this.identity.appId, this.#pingMs)
     this.#link.join(this)
-  }
-
-  #request(nonce: string, clientNonce: string): ClientFrame {
-    const { envelope, info, publicKey, startDay, target } = this.identity
-    const common = {
-      nonce,
-      client_nonce: clientNonce,
-      ...(target.serverKey === null ? {} : { server_key: target.serverKey }),
-      app_id: envelope.appId
-    }
-    if (this.#incarnation !== null) {
-      return {
-        type: "re_register",
-        ...common,
-        incarnation: this.#incarnation,
-        last_seq: this.#owner.lastAcked(),
-        pub_key: publicKey
-      }
-    }
-    const { pingIntervalMs } = this.#options
-    return {
-      type: "register",
-      ...common,
-      parent_id: envelope.parentId,
-      app_name: envelope.appName,
-      child_pub_key: publicKey,
-      process_info: this.#platform.processInfo(),
-      role_refs: envelope.roleRefs,
-      start_day: startDay,
-      info,
-      ...this.#advertisement.register(),
-      ...(pingIntervalMs === null ? {} : { ping_interval_ms: pingIntervalMs })
-    }
   }
 
   #onRegistered(frame: RegisteredFrame): void {
@@ -273,6 +251,7 @@ export class Attachment implements LinkMember {
     this.#clientNonce = null
     this.#incarnation = frame.incarnation
     this.#epoch = frame.epoch
+    this.#pingMs = frame.ping_interval_ms
     this.#session = {
       id: frame.session,
       incarnation: frame.incarnation,

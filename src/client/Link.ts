@@ -3,10 +3,11 @@ import type { ErrorFrame, HelloFrame, Limits, ServerFrame } from "../protocol/Fr
 import { decodeServerFrame } from "../protocol/ServerFrameDecoder.ts"
 import { splitSigned, TAGS } from "../protocol/SignedFrame.ts"
 import { encodeUtf8 } from "../protocol/Utf8.ts"
+import { Dial } from "./Dial.ts"
 import type { Identity, Target } from "./Identity.ts"
 import { InOrder } from "./InOrder.ts"
 import { chain, type MaybePromise } from "./MaybePromise.ts"
-import type { Platform, SocketPort } from "./Platform.ts"
+import type { Platform } from "./Platform.ts"
 import { ServerClock } from "./ServerClock.ts"
 
 /** A data frame on its way: M, without the signature. */
@@ -34,7 +35,7 @@ export interface LinkMember {
   readonly next: () => Outgoing | null
 }
 
-/** From the first attempt to connect to `hello`, milliseconds: a server under a storm of clients lets some wait. */
+/** From the first of the attempts to connect (`Dial`) to `hello`, milliseconds: a server under a storm lets some wait. */
 const GREETING_MS = 40_000
 /** Registrations under way at once; before the first accepted one the server takes 64 KiB in all, so one at a time. */
 const REGISTRATIONS = 32
@@ -68,7 +69,7 @@ export class Link {
   readonly #ready = new Set<LinkMember>()
   readonly #inbound = new InOrder((error) => this.#fault(error))
   readonly #outbound = new InOrder((error) => this.#fault(error))
-  readonly #socket: SocketPort
+  readonly #socket: Dial
   #greeting: Greeting | null = null
   #accepted = false
   #limits = FIRST_LIMITS
@@ -81,14 +82,13 @@ export class Link {
   #pingMs = 0
   #stopTimer: () => void
 
-  constructor(platform: Platform, target: Target, onClosed: (link: Link) => void) {
+  constructor(platform: Platform, target: Target, pingIntervalMs: number, onClosed: (link: Link) => void) {
     this.#platform = platform
     this.#target = target
     this.#onClosed = onClosed
     this.#heardAt = platform.monotonic()
     this.#stopTimer = platform.later(GREETING_MS, () => this.#end("no hello from the server in time"))
-    this.#socket = platform.connect(target.url, {
-      opened: () => {},
+    this.#socket = new Dial(platform, target.url, pingIntervalMs, {
       message: (text) => this.#receive(text),
       alive: () => {
         this.#heardAt = platform.monotonic()

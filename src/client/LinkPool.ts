@@ -14,12 +14,12 @@ export class LinkPool {
     this.#platform = platform
   }
 
-  /** A link that the node can register on, opened when there is none. */
-  linkFor(target: Target, appId: string): Link {
+  /** A link that the node can register on, opened when there is none. `pingIntervalMs`: see `Dial`. */
+  linkFor(target: Target, appId: string, pingIntervalMs: number): Link {
     const key = `${target.verify === null ? "open" : "signed"} ${target.serverKey ?? ""} ${target.url}`
     const links = this.#links.get(key) ?? new Set()
     for (const link of links) if (link.takes(appId) && link.size < NODES) return link
-    const made = new Link(this.#platform, target, (link) => {
+    const made = new Link(this.#platform, target, pingIntervalMs, (link) => {
       links.delete(link)
       if (links.size === 0) this.#links.delete(key)
     })

@@ -113,6 +113,7 @@ export const nodePlatform: Platform = {
   connect,
   askAgent,
   showsPings: true,
+  connectsBeside: true,
   wallClock: () => Date.now(),
   monotonic: () => performance.now(),
   random: Math.random,

@@ -41,6 +41,8 @@ export interface Platform {
   readonly askAgent: (path: string, request: AgentRequest) => Promise<AgentAnswer>
   /** Whether `SocketEvents.alive` is ever called. */
   readonly showsPings: boolean
+  /** Whether a socket to a server gets on while another one to it has not been answered yet. */
+  readonly connectsBeside: boolean
   /** Epoch milliseconds. */
   readonly wallClock: () => number
   /**

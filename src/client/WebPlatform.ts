@@ -65,6 +65,8 @@ export const webPlatform: Platform = {
   connect,
   askAgent: () => Promise.reject(new Error("there are no Unix sockets in a browser")),
   showsPings: false,
+  // RFC 6455 §4.1: a browser lets them wait for each other.
+  connectsBeside: false,
   wallClock: () => Date.now(),
   monotonic: () => performance.now(),
   random: Math.random,

@@ -14,16 +14,25 @@ export const runPlatform = (shown: ShownProcess, onFailure: (reason: string) => 
   processInfo: () => ({ ...nodePlatform.processInfo(), ...shown }),
   connect: (url, events) => {
     let isOpen = false
-    return nodePlatform.connect(url, {
+    let isDropped = false
+    const socket = nodePlatform.connect(url, {
       ...events,
       opened: () => {
         isOpen = true
         events.opened()
       },
       closed: (reason) => {
-        if (!isOpen) onFailure(reason)
+        // One that was not waited for any longer, since another one has come about, has not failed.
+        if (!isOpen && !isDropped) onFailure(reason)
         events.closed(reason)
       }
     })
+    return {
+      ...socket,
+      terminate: () => {
+        isDropped = true
+        socket.terminate()
+      }
+    }
   }
 })

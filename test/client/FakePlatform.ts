@@ -78,6 +78,7 @@ export class FakePlatform implements Platform {
   readonly sockets: Array<FakeSocket> = []
   readonly warnings: Array<string> = []
   readonly showsPings = true
+  connectsBeside = true
   askAgent: Platform["askAgent"] = () => Promise.reject(new Error("there is no agent"))
   variables: Record<string, string> = {}
   /** Whoever keeps the process alive. */
