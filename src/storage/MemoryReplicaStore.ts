@@ -11,11 +11,11 @@ export const layer: Layer.Layer<ReplicaStore, never, MemoryTables> = Layer.effec
       renew: ({ boot }, ttlMs) =>
         step(tables, ({ replicas }, now) => {
           const replica = replicas.get(boot)
-          if (replica?.reaped === true) return false
+          if (replica?.reaped === true) return "reaped"
           if (replica === undefined)
             replicas.set(boot, { expiresAt: now + ttlMs, reaped: false, verdictsHeldUntil: now })
           else replica.expiresAt = now + ttlMs
-          return true
+          return "granted"
         }),
       release: (boot) =>
         step(tables, ({ replicas }, now) => {

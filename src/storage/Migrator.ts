@@ -1,44 +1,14 @@
-import { createHash } from "node:crypto"
-import { readdirSync, readFileSync } from "node:fs"
-import { Data, Effect } from "effect"
+import { Data, Effect, Schedule } from "effect"
 import { type Connection, Database, type Statement } from "./Database.ts"
-import type { StoreError } from "./StoreError.ts"
-
-export interface Migration {
-  readonly number: number
-  readonly name: string
-  readonly text: string
-  /** SHA-256 of the text, hex. */
-  readonly checksum: string
-}
+import { bundledMigrations, type Migration } from "./Migration.ts"
+import { type Applied, hindrance, type LivingReplica, misfit } from "./SchemaFit.ts"
+import { StoreError } from "./StoreError.ts"
 
 /** The database and this code do not fit together; the message says what to do. */
 export class MigrationError extends Data.TaggedError("MigrationError")<{ readonly message: string }> {}
 
-const FILE = /^(\d{6})_([a-z0-9_]+)\.sql$/
-
-/** Reads `NNNNNN_name.sql`, in order. */
-export const migrationsIn = (folder: URL): ReadonlyArray<Migration> =>
-  readdirSync(folder)
-    .flatMap((file) => {
-      const match = FILE.exec(file)
-      if (match === null) return []
-      const text = readFileSync(new URL(file, folder), "utf8").replaceAll("\r\n", "\n")
-      return [
-        {
-          number: Number(match[1]),
-          name: match[2]!,
-          text,
-          checksum: createHash("sha256").update(text).digest("hex")
-        }
-      ]
-    })
-    .sort((a, b) => a.number - b.number)
-
-export const bundledMigrations = (): ReadonlyArray<Migration> => migrationsIn(new URL("./migrations/", import.meta.url))
-
 // No time limit: another process may be in the middle of a long migration. The lock makes first starts side by side
-// wait for each other, `create schema if not exists` included.
+// wait for each other, `create schema if not exists` included. The column is younger than the table.
 const open: Statement = {
   name: "",
   unlimited: true,
@@ -52,68 +22,100 @@ create table if not exists trails.migrations (
   number int4 primary key,
   name text not null,
   checksum text not null,
-  applied_at timestamptz not null default now()
-)`
+  applied_at timestamptz not null default now(),
+  requires int4
+);
+do $$
+begin
+  if not exists (
+    select from pg_attribute where attrelid = 'trails.migrations'::regclass and attname = 'requires' and not attisdropped
+  ) then
+    alter table trails.migrations add column requires int4;
+  end if;
+end
+$$`
 }
 
 const applied = {
   name: "migrations.applied",
-  text: "select number, name, checksum from trails.migrations order by number"
+  text: "select number, name, checksum, requires from trails.migrations order by number"
 }
 
 const record = {
   name: "migrations.record",
-  text: "insert into trails.migrations (number, name, checksum) values ($1, $2, $3)"
+  text: "insert into trails.migrations (number, name, checksum, requires) values ($1, $2, $3, $4)"
 }
 
-interface Applied {
-  readonly number: number
-  readonly name: string
-  readonly checksum: string
+const living = {
+  name: "migrations.living",
+  text: "select instance, version, schema from public.replicas where reaped_at is null and expires_at > now() order by 1"
 }
 
-const check = (known: ReadonlyArray<Migration>, found: ReadonlyArray<Applied>): MigrationError | null => {
-  const newest = known.at(-1)?.number ?? 0
-  const newer = found.find((row) => row.number > newest)
-  if (newer !== undefined) {
-    return new MigrationError({
-      message:
-        `the database is newer than this trailsd: it has migration ${newer.number} (${newer.name}), this version ` +
-        `knows up to ${newest}. Start the newer trailsd, or restore a backup of before its upgrade`
-    })
-  }
-  for (const row of found) {
-    const own = known.find((migration) => migration.number === row.number)
-    if (own?.checksum !== row.checksum) {
-      return new MigrationError({
-        message:
-          `migration ${row.number} (${row.name}) in the database is not the one of this trailsd: the database ` +
-          "belongs to another build. Start that build, or give this one a database of its own"
-      })
-    }
-  }
-  return null
+export interface Patience {
+  /** How long a statement waits for a lock, how long until it is tried again, and how often, milliseconds. */
+  readonly lockMs: number
+  readonly pauseMs: number
+  readonly times: number
 }
 
-const step = (known: ReadonlyArray<Migration>) =>
+/**
+ * What waits for a table's lock makes everybody wait who comes behind it: nodes' reports on a replica that serves. So it
+ * gives up soon, lets them pass, and asks again.
+ */
+const PATIENCE: Patience = { lockMs: 2000, pauseMs: 1000, times: 30 }
+
+/** The migration that gave `replicas` its column `schema`. */
+const REPLICA_SCHEMAS = 10
+
+const LOCK_NOT_AVAILABLE = "55P03"
+const isLockedOut = (error: unknown): boolean => error instanceof StoreError && error.code === LOCK_NOT_AVAILABLE
+
+const refuse = (message: string | null): Effect.Effect<void, MigrationError> =>
+  message === null ? Effect.void : Effect.fail(new MigrationError({ message }))
+
+const step = (known: ReadonlyArray<Migration>, kind: Database["Service"]["kind"], lockMs: number) =>
   Effect.fnUntraced(function* (connection: Connection) {
     yield* connection.query(open, [])
     const found = (yield* connection.query(applied, [])) as ReadonlyArray<unknown> as ReadonlyArray<Applied>
-    const misfit = check(known, found)
-    if (misfit !== null) return yield* misfit
+    yield* refuse(misfit(known, found))
     const next = known.find((migration) => !found.some((row) => row.number === migration.number))
     if (next === undefined) return false
+    // The embedded database's folder is locked: whoever else is in its table is dead.
+    if (kind === "postgres" && found.some(({ number }) => number >= REPLICA_SCHEMAS)) {
+      const replicas = (yield* connection.query(living, [])) as ReadonlyArray<unknown> as ReadonlyArray<LivingReplica>
+      yield* refuse(hindrance(next, replicas))
+    }
+    yield* connection.query({ name: "", text: `set local lock_timeout = ${lockMs}` }, [])
     yield* connection.query({ name: "", text: next.text, unlimited: true }, [])
-    yield* connection.query(record, [next.number, next.name, next.checksum])
+    yield* connection.query(record, [next.number, next.name, next.checksum, next.requires])
     return true
   })
 
-/** Applies what is missing, each migration in a transaction of its own; any number of processes may do so at once. */
+const remedy = new MigrationError({
+  message:
+    "a table that has to be changed was locked by others all the time. Nothing was changed. Look for long transactions " +
+    "(pg_stat_activity: xact_start; a backup, a report), end them or wait for them, and start this trailsd again"
+})
+
+/**
+ * Applies what is missing, each migration in a transaction of its own; any number of processes may do so at once, and
+ * replicas of the version before may be at work.
+ */
 export const migrate = (
-  known: ReadonlyArray<Migration> = bundledMigrations()
+  known: ReadonlyArray<Migration> = bundledMigrations(),
+  { lockMs, pauseMs, times }: Patience = PATIENCE
 ): Effect.Effect<void, StoreError | MigrationError, Database> =>
   Effect.gen(function* () {
     const database = yield* Database
+    const one = database.transaction("migrate", step(known, database.kind, lockMs)).pipe(
+      Effect.tapError((error) =>
+        isLockedOut(error)
+          ? Effect.logWarning("waiting for a table that has to be changed: others use it")
+          : Effect.void
+      ),
+      Effect.retry({ while: isLockedOut, schedule: Schedule.spaced(pauseMs), times }),
+      Effect.mapError((error) => (isLockedOut(error) ? remedy : error))
+    )
     let more = true
-    while (more) more = yield* database.transaction("migrate", step(known))
+    while (more) more = yield* one
   })

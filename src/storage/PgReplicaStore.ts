@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { Database } from "./Database.ts"
-import { ReplicaStore } from "./ReplicaStore.ts"
+import { bundledMigrations, newestOf } from "./Migration.ts"
+import { type LeaseAnswer, ReplicaStore } from "./ReplicaStore.ts"
 import {
   advanceDuty,
   expireOtherReplicas,
@@ -18,11 +19,12 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
   ReplicaStore,
   Effect.gen(function* () {
     const database = yield* Database
+    const schema = newestOf(bundledMigrations())
     return {
       renew: (replica, ttlMs) =>
         Effect.map(
-          database.query(renewReplica, [replica.boot, replica.instance, replica.version, Math.round(ttlMs)]),
-          (rows) => rows.length === 1
+          database.query(renewReplica, [replica.boot, replica.instance, replica.version, Math.round(ttlMs), schema]),
+          (rows) => rows[0]!["answer"] as LeaseAnswer
         ),
       release: (boot) => Effect.asVoid(database.query(releaseReplica, [boot])),
       expireOthers: (boot) => Effect.asVoid(database.query(expireOtherReplicas, [boot])),

@@ -9,12 +9,18 @@ export interface ReplicaInfo {
   readonly version: string
 }
 
+/**
+ * - `reaped`: this boot's row was; - `outdated`: a migration that this version does not know is for later ones only.
+ * Both: step down.
+ */
+export type LeaseAnswer = "granted" | "reaped" | "outdated"
+
 /** Lease rows per boot (`replicas`) and per duty (`leases`), DESIGN §2 and §4. Times are the database's. */
 export class ReplicaStore extends Context.Service<
   ReplicaStore,
   {
-    /** Inserts or renews the boot's lease for `ttlMs` from now. False when this boot's row was reaped: step down. */
-    readonly renew: (replica: ReplicaInfo, ttlMs: number) => Effect.Effect<boolean, StoreError>
+    /** Inserts or renews the boot's lease for `ttlMs` from now. */
+    readonly renew: (replica: ReplicaInfo, ttlMs: number) => Effect.Effect<LeaseAnswer, StoreError>
     /** Ends the lease on a clean stop. */
     readonly release: (boot: string) => Effect.Effect<void, StoreError>
     /**
@@ -22,7 +28,7 @@ export class ReplicaStore extends Context.Service<
      */
     readonly expireOthers: (boot: string) => Effect.Effect<void, StoreError>
     /**
-     * Marks every boot but `boot` whose lease has expired as reaped, so that its own later `renew` answers false; forgets
+     * Marks every boot but `boot` whose lease has expired as reaped, so that its own later `renew` answers `reaped`; forgets
      * rows reaped more than a day ago. Returns the boots that this call marked.
      */
     readonly reapExpired: (boot: string) => Effect.Effect<ReadonlyArray<string>, StoreError>

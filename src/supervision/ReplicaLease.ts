@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Context, Deferred, Effect, Layer, Schedule, Semaphore } from "effect"
 import { Database } from "../storage/Database.ts"
-import { ReplicaStore } from "../storage/ReplicaStore.ts"
+import { type LeaseAnswer, ReplicaStore } from "../storage/ReplicaStore.ts"
 import type { StoreError } from "../storage/StoreError.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { type ChildSpec, defaultIntensity } from "./ChildSpec.ts"
@@ -79,13 +79,13 @@ export class ReplicaLease extends Context.Service<
         const holds = () => !over && now() - grantedAt < ttlMs
 
         const ask = Effect.suspend(() => {
-          if (over) return Effect.succeed(true)
+          if (over) return Effect.succeed<LeaseAnswer>("granted")
           const from = now()
-          return Effect.map(store.renew(replica, ttlMs), (granted) => {
-            if (!granted || over) return granted
+          return Effect.map(store.renew(replica, ttlMs), (answer) => {
+            if (answer !== "granted" || over) return answer
             if (from - grantedAt > ttlMs * LONGEST_PAUSE) steadySince = from
             grantedAt = from
-            return true
+            return answer
           })
         })
         const renew = one.withPermit(ask)
@@ -108,13 +108,19 @@ export class ReplicaLease extends Context.Service<
             yield* Effect.sleep(failures === 0 ? ttlMs / 5 : ttlMs / 15)
             const answer = yield* renew.pipe(
               Effect.timeout(ttlMs / 3),
-              Effect.match({ onFailure: () => "failed" as const, onSuccess: (granted) => granted })
+              Effect.match({ onFailure: () => "failed" as const, onSuccess: (answer) => answer })
             )
-            if (answer === true) {
+            if (answer === "granted") {
               failures = 0
               continue
             }
-            if (answer === false) {
+            if (answer === "outdated") {
+              return yield* stepDown(
+                "outdated",
+                "a newer trailsd has changed the database, and this version can't work on it any more. Upgrade this replica"
+              )
+            }
+            if (answer === "reaped") {
               return yield* stepDown(
                 "reaped",
                 "another replica took this one for dead and took over its nodes: its lease was not renewed for " +

@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Uniform in [0, 1): decides what lossy links lose. */
   readonly random?: () => number
+  /** Folder of the clone whose trailsd the replicas run at first. Default: this one. */
+  readonly build?: string
 }
 
 interface Parts {
@@ -105,11 +107,12 @@ export class Cluster implements ServerAddress, AsyncDisposable {
         TRAILS_PUBLIC_URL: `http://127.0.0.1:${port}`,
         ...options.env
       }
+      const build = options.build === undefined ? {} : { build: options.build }
       const replicas: Array<Replica> = []
       for (let number = 1; number <= (options.replicas ?? 3); number++) {
         const name = `trailsd${number}`
         const random = options.random ?? Math.random
-        const replica = await Replica.make({ name, postgres, nats, random, options: { serverKey, env } })
+        const replica = await Replica.make({ name, postgres, nats, random, options: { serverKey, env, ...build } })
         undo.push(() => replica.dispose())
         replicas.push(replica)
       }

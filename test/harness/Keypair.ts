@@ -14,7 +14,7 @@ export interface Keypair {
 const PKCS8_SEED = Buffer.from("302e020100300506032b657004220420", "hex")
 const SPKI_KEY = Buffer.from("302a300506032b6570032100", "hex")
 
-export type Tag = "trails.v1.child" | "trails.v1.server" | "trails.v1.ticket"
+export type Tag = "trails.v1.child" | "trails.v1.server" | "trails.v1.ticket" | "trails.v1.replica"
 
 const fromSecret = (secretKey: KeyObject): Keypair => {
   const publicKey = createPublicKey(secretKey)

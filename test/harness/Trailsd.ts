@@ -20,6 +20,8 @@ export interface TrailsdOptions {
   /** Flags for Node itself. */
   readonly nodeFlags?: ReadonlyArray<string>
   readonly readyWithinMs?: number
+  /** Folder of the clone whose trailsd runs. Default: this one. */
+  readonly build?: string
 }
 
 /** Where nodes and callers reach a server, or several that share a key. */
@@ -37,7 +39,6 @@ export interface Exited {
 }
 
 const ROOT = resolve(import.meta.dirname, "../..")
-const MAIN = join(ROOT, "src/main.ts")
 /** Latest output kept per server, in characters. */
 const KEPT = 200_000
 
@@ -47,6 +48,8 @@ export class Trailsd implements ServerAddress {
   readonly folder: string
   readonly serverKey: Keypair
   readonly #options: TrailsdOptions
+  /** Folder of the clone that its next start runs. */
+  build: string
   #process: ChildProcess | null = null
   #unleash = () => {}
   #exited: Promise<Exited> | null = null
@@ -54,6 +57,7 @@ export class Trailsd implements ServerAddress {
 
   private constructor(options: TrailsdOptions, port: number) {
     this.#options = options
+    this.build = options.build ?? ROOT
     this.port = port
     this.folder = mkdtempSync(join(tmpdir(), "trailsd-test-"))
     this.serverKey = options.serverKey ?? makeKeypair()
@@ -108,7 +112,8 @@ export class Trailsd implements ServerAddress {
   async start(options: { readonly ready?: boolean } = {}): Promise<void> {
     if (this.#process !== null) throw new Error("trailsd runs already")
     if (this.#options.databaseUrl === undefined) copyEmbeddedTemplate(this.dataDir)
-    const child = spawn(process.execPath, ["--max-semi-space-size=8", ...(this.#options.nodeFlags ?? []), MAIN], {
+    const main = join(this.build, "src/main.ts")
+    const child = spawn(process.execPath, ["--max-semi-space-size=8", ...(this.#options.nodeFlags ?? []), main], {
       cwd: this.folder,
       stdio: ["ignore", "pipe", "pipe"],
       env: {

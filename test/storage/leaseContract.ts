@@ -20,8 +20,8 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
 
     it("a lease that ran out may be renewed as long as nobody has reaped it", async () => {
       const boot = randomUUID()
-      expect(await renew(boot, -1)).toBe(true)
-      expect(await renew(boot)).toBe(true)
+      expect(await renew(boot, -1)).toBe("granted")
+      expect(await renew(boot)).toBe("granted")
       expect(await run(replicas.reapExpired(randomUUID()))).not.toContain(boot)
     })
 
@@ -31,15 +31,15 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
       await renew(reaper, -1)
       expect(await run(replicas.reapExpired(reaper))).toEqual([dead])
       expect(await run(replicas.reapExpired(reaper))).toEqual([])
-      expect(await renew(dead)).toBe(false)
-      expect(await renew(reaper)).toBe(true)
+      expect(await renew(dead)).toBe("reaped")
+      expect(await renew(reaper)).toBe("granted")
     })
 
     it("a released lease is over", async () => {
       const boot = randomUUID()
       await renew(boot)
       await run(replicas.release(boot))
-      expect(await renew(boot)).toBe(false)
+      expect(await renew(boot)).toBe("reaped")
     })
 
     it("a duty has one holder until it is released or runs out", async () => {
@@ -130,8 +130,8 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
       await renew(other)
       await run(replicas.holdDuty(duty, other, 60_000))
       await run(replicas.expireOthers(own))
-      expect(await renew(other)).toBe(false)
-      expect(await renew(own)).toBe(true)
+      expect(await renew(other)).toBe("reaped")
+      expect(await renew(own)).toBe("granted")
       expect((await run(replicas.holdDuty(duty, own, 60_000))).held).toBe(true)
     })
   })

@@ -1,5 +1,5 @@
 import { Clock, Effect, Layer } from "effect"
-import { ReplicaStore } from "../../src/storage/ReplicaStore.ts"
+import { type LeaseAnswer, ReplicaStore } from "../../src/storage/ReplicaStore.ts"
 import type { FakeDatabase } from "./FakeDatabase.ts"
 
 /** `replicas` and `leases` in memory, by the contract of ReplicaStore; the test clock is the database's clock. */
@@ -11,6 +11,8 @@ export class FakeReplicas {
   readonly cut = new Set<string>()
   /** Only renewals of leases fail, as with an exhausted pool; pings go on. */
   renewalsHang = false
+  /** A newer version has contracted the schema. */
+  isOutdated = false
 
   /** How long a call takes before its effect on the rows. */
   slowMs = 0
@@ -43,10 +45,11 @@ export class FakeReplicas {
       renew: ({ boot }, ttlMs) =>
         this.renewalsHang
           ? Effect.never
-          : this.#call(boot, "renew", (now) => {
-              if (this.replicas.get(boot)?.reaped === true) return false
+          : this.#call<LeaseAnswer>(boot, "renew", (now) => {
+              if (this.isOutdated) return "outdated"
+              if (this.replicas.get(boot)?.reaped === true) return "reaped"
               this.replicas.set(boot, { until: now + ttlMs, reaped: false })
-              return true
+              return "granted"
             }),
       release: (boot) => this.#call(boot, "release", () => void this.replicas.delete(boot)),
       expireOthers: (boot) =>

@@ -183,7 +183,7 @@ describe("replica lease", () => {
     )
   )
 
-  it.effect("renew says false → lost: reaped, and never held again (L2)", () =>
+  it.effect("renew says reaped → lost: reaped, and never held again (L2)", () =>
     run(({ lease, replicas, supervisor }) =>
       Effect.gen(function* () {
         const lost = yield* Effect.forkChild(Effect.flip(lease.lost))
@@ -196,6 +196,18 @@ describe("replica lease", () => {
         yield* advance("1 minute")
         assert.isFalse(lease.holds())
         assert.strictEqual(supervisor.children()[1]?.state, "done")
+      })
+    )
+  )
+
+  it.effect("a newer version has contracted the schema → lost: outdated, within a fifth of its length", () =>
+    run(({ lease, replicas }) =>
+      Effect.gen(function* () {
+        const lost = yield* Effect.forkChild(Effect.flip(lease.lost))
+        replicas.isOutdated = true
+        yield* advance("3 seconds")
+        assert.deepInclude(yield* Fiber.join(lost), { _tag: "LeaseLost", reason: "outdated", boot: "b1" })
+        assert.isFalse(lease.holds())
       })
     )
   )

@@ -2,15 +2,25 @@ import type { Statement } from "../Database.ts"
 
 const ms = (parameter: string): string => `${parameter}::int8 * interval '1 millisecond'`
 
-/** $1 boot, $2 instance, $3 version, $4 ttl. No row: the boot was reaped. */
+/** $1 boot, $2 instance, $3 version, $4 ttl, $5 the newest migration that it knows. One row: the `LeaseAnswer`. */
 export const renewReplica: Statement = {
   name: "replica.renew",
   text: `
-insert into public.replicas (boot, instance, version, expires_at)
-values ($1::uuid, $2::text, $3::text, now() + ${ms("$4")})
-on conflict (boot) do update set renewed_at = now(), expires_at = excluded.expires_at
-where replicas.reaped_at is null
-returning boot`
+with fit as (
+  select not exists (select from trails.migrations where number > $5::int4 and coalesce(requires, number) > $5::int4) as fits
+), renewed as (
+  insert into public.replicas (boot, instance, version, expires_at, schema)
+  select $1::uuid, $2::text, $3::text, now() + ${ms("$4")}, $5::int4 from fit where fits
+  on conflict (boot) do update set renewed_at = now(), expires_at = excluded.expires_at
+  where replicas.reaped_at is null
+  returning boot
+)
+select case
+  when not fits then 'outdated'
+  when exists (select from renewed) then 'granted'
+  else 'reaped'
+end as answer
+from fit`
 }
 
 /** $1 boot. */

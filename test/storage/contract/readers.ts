@@ -100,8 +100,8 @@ export const readers = (stage: Stage): void => {
       expect(await orphaned()).toEqual([nodes.gone.appId])
       expect(await run(stage.replicas.reapExpired(living))).toContain(dying)
       expect(await orphaned()).toEqual([nodes.gone.appId, nodes.lost.appId].sort())
-      expect(await run(stage.replicas.renew(replica(dying), 60_000))).toBe(false)
-      expect(await run(stage.replicas.renew(replica(living), 60_000))).toBe(true)
+      expect(await run(stage.replicas.renew(replica(dying), 60_000))).toBe("reaped")
+      expect(await run(stage.replicas.renew(replica(living), 60_000))).toBe("granted")
     })
   })
 }
