@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net"
-import { Pipe, type Weather } from "./Pipe.ts"
+import { type MakePassage, Pipe, type Weather } from "./Pipe.ts"
 
 /**
  * How a link is cut. `silent`: nothing passes and nobody is told, as when a cable is pulled; connections go on where they
@@ -21,6 +21,7 @@ interface Connection {
 export class Link {
   readonly #target: number
   readonly #random: () => number
+  readonly #passage: MakePassage | undefined
   readonly #weather: Weather = { delayMs: 0, lossRate: 0 }
   readonly #connections = new Set<Connection>()
   /** Accepted during a silent cut: nobody has greeted them yet. */
@@ -29,14 +30,15 @@ export class Link {
   #port = 0
   #cut: CutMode | null = null
 
-  private constructor(target: number, random: () => number) {
+  private constructor(target: number, random: () => number, passage?: MakePassage) {
     this.#target = target
     this.#random = random
+    this.#passage = passage
   }
 
-  /** `random`: uniform in [0, 1), decides what is lost. */
-  static async to(port: number, random: () => number = Math.random): Promise<Link> {
-    const link = new Link(port, random)
+  /** `random`: uniform in [0, 1), decides what is lost. `passage`: of each direction of each connection. Default: open. */
+  static async to(port: number, random: () => number = Math.random, passage?: MakePassage): Promise<Link> {
+    const link = new Link(port, random, passage)
     await link.#listen()
     return link
   }
@@ -120,8 +122,8 @@ export class Link {
   #join(client: Socket): void {
     const upstream = connect({ port: this.#target, host: "127.0.0.1", allowHalfOpen: true, noDelay: true })
     const pipes = [
-      new Pipe(client, upstream, this.#weather, this.#random),
-      new Pipe(upstream, client, this.#weather, this.#random)
+      new Pipe(client, upstream, this.#weather, this.#random, this.#passage),
+      new Pipe(upstream, client, this.#weather, this.#random, this.#passage)
     ]
     const connection: Connection = { client, upstream, pipes }
     this.#connections.add(connection)

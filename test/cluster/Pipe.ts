@@ -11,6 +11,17 @@ export interface Weather {
   lossRate: number
 }
 
+/** Stands in a way and sends on what it lets pass. */
+export interface Passage {
+  readonly take: (chunk: Buffer) => void
+  /** Forgets what it holds. */
+  readonly close: () => void
+}
+
+export type MakePassage = (forward: (bytes: Buffer) => void) => Passage
+
+const open: MakePassage = (forward) => ({ take: forward, close: () => {} })
+
 /**
  * One direction of a TCP connection: bytes keep their order and are never lost for good, as TCP promises; they only come
  * late, or not before `resume`. While it is held up nothing is read: the sender's own window fills, and its end is not
@@ -21,18 +32,23 @@ export class Pipe {
   readonly #to: Socket
   readonly #weather: Weather
   readonly #random: () => number
+  readonly #passage: Passage
   readonly #queue: Array<{ readonly at: number; readonly chunk: Buffer | null }> = []
   #timer: NodeJS.Timeout | null = null
   #held = false
   #full = false
 
-  constructor(from: Socket, to: Socket, weather: Weather, random: () => number) {
+  constructor(from: Socket, to: Socket, weather: Weather, random: () => number, passage: MakePassage = open) {
     this.#from = from
     this.#to = to
     this.#weather = weather
     this.#random = random
-    from.on("data", (chunk: Buffer) => this.#take(chunk))
-    from.on("end", () => this.#take(null))
+    this.#passage = passage((bytes) => this.#take(bytes))
+    from.on("data", (chunk: Buffer) => this.#passage.take(chunk))
+    from.on("end", () => {
+      this.#passage.close()
+      this.#take(null)
+    })
     to.on("drain", () => {
       this.#full = false
       this.#flow()
@@ -53,6 +69,7 @@ export class Pipe {
 
   /** Forgets what is under way. */
   close(): void {
+    this.#passage.close()
     this.#queue.length = 0
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null

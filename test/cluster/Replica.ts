@@ -1,8 +1,10 @@
+import { SOUND } from "../harness/LossyBus.ts"
 import type { NatsServer } from "../harness/NatsServer.ts"
 import type { Postgres } from "../harness/Postgres.ts"
 import { type ServerAddress, Trailsd, type TrailsdOptions } from "../harness/Trailsd.ts"
 import { Link } from "./Link.ts"
 import { Member } from "./Member.ts"
+import { NatsFaults } from "./NatsFaults.ts"
 
 /** What a replica can be cut off from. `nats` is its ways to all nats-servers together. */
 export const linkNames = ["clients", "postgres", "nats"] as const
@@ -28,18 +30,27 @@ const through = (link: Link, url: string): string => {
 /** A trailsd with a link of its own to everything that it talks with. */
 export class Replica extends Member implements ServerAddress {
   readonly trailsd: Trailsd
+  /** Of single messages on its way to NATS, while the way itself is whole. */
+  readonly messages: NatsFaults
   readonly #links: Readonly<Record<LinkName, ReadonlyArray<Link>>>
 
-  private constructor(name: string, trailsd: Trailsd, links: Readonly<Record<LinkName, ReadonlyArray<Link>>>) {
+  private constructor(
+    name: string,
+    trailsd: Trailsd,
+    messages: NatsFaults,
+    links: Readonly<Record<LinkName, ReadonlyArray<Link>>>
+  ) {
     super(name, trailsd)
     this.trailsd = trailsd
+    this.messages = messages
     this.#links = links
   }
 
   /** Its links are there; the process is not started. `env` gets what belongs to this replica alone. */
   static async make({ name, nats, options, postgres, random }: ReplicaPlan): Promise<Replica> {
     const database = await Link.to(postgres.port, random)
-    const ways = await Promise.all(nats.map((server) => Link.to(server.port, random)))
+    const messages = new NatsFaults(random)
+    const ways = await Promise.all(nats.map((server) => Link.to(server.port, random, messages.passage)))
     const trailsd = await Trailsd.reserve({
       ...options,
       databaseUrl: through(database, postgres.url),
@@ -55,7 +66,7 @@ export class Replica extends Member implements ServerAddress {
       }
     })
     const clients = await Link.to(trailsd.port, random)
-    return new Replica(name, trailsd, { clients: [clients], postgres: [database], nats: ways })
+    return new Replica(name, trailsd, messages, { clients: [clients], postgres: [database], nats: ways })
   }
 
   /** Of the link that its clients come by. */
@@ -80,6 +91,7 @@ export class Replica extends Member implements ServerAddress {
   }
 
   heal(): void {
+    this.messages.faults = SOUND
     for (const name of linkNames) for (const link of this.#links[name]) link.heal()
   }
 
