@@ -243,6 +243,8 @@ export const eventPublisher: Effect.Effect<
         const unlisten = hints.listen(wake, wake)
         yield* pump(at).pipe(
           Effect.catchTag("OutletAway", away),
+          // Also where nobody else has taken it: the row may have run out early, by the database's clock alone.
+          Effect.andThen(Effect.suspend(() => (at.isDeposed ? term.end : Effect.void))),
           Effect.ensuring(
             Effect.suspend(() => {
               unlisten()

@@ -225,4 +225,21 @@ describe("the publisher", () => {
       assert.deepStrictEqual(w.stream.stored, w.expected())
     })
   )
+
+  check("goes on after its lease row ran out early, by a jump of the database's clock, and nobody else took it", (w) =>
+    Effect.gen(function* () {
+      yield* w.start("a")
+      yield* w.report(10)
+      yield* advance("1 second")
+      const lease = w.tables.leases.get(PUBLISHER)!
+      w.tables.leases.set(PUBLISHER, { ...lease, expiresAt: 0 })
+      yield* w.report(10)
+      yield* advance("300 millis")
+      yield* advance("10 seconds")
+      yield* w.report(10)
+      yield* advance("10 seconds")
+      assert.deepStrictEqual(w.stream.stored, w.expected())
+      assert.strictEqual(w.cursor(), w.tables.log.length)
+    })
+  )
 })
