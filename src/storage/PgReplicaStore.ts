@@ -3,6 +3,7 @@ import { Database } from "./Database.ts"
 import { ReplicaStore } from "./ReplicaStore.ts"
 import {
   advanceDuty,
+  databaseClock,
   expireOtherReplicas,
   holdDuty,
   holdVerdicts,
@@ -26,8 +27,11 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
         ),
       release: (boot) => Effect.asVoid(database.query(releaseReplica, [boot])),
       expireOthers: (boot) => Effect.asVoid(database.query(expireOtherReplicas, [boot])),
-      reapExpired: (boot) =>
-        Effect.map(database.query(reapExpiredReplicas, [boot]), (rows) => rows.map((row) => row["boot"] as string)),
+      clock: Effect.map(database.query(databaseClock, []), (rows) => rows[0]!["at"] as number),
+      reapExpired: (boot, asOf) =>
+        Effect.map(database.query(reapExpiredReplicas, [boot, asOf]), (rows) =>
+          rows.map((row) => row["boot"] as string)
+        ),
       holdVerdicts: (boot, ms) => Effect.asVoid(database.query(holdVerdicts, [boot, Math.round(ms)])),
       holdDuty: (duty, boot, ttlMs) =>
         Effect.map(database.query(holdDuty, [duty, boot, Math.round(ttlMs)]), (rows) => ({
