@@ -32,10 +32,11 @@ export const layer: Layer.Layer<ReplicaStore, never, MemoryTables> = Layer.effec
             if (lease.holder !== boot) Object.assign(lease, { holder: null, expiresAt: now })
           }
         }),
-      reapExpired: (boot) =>
-        step(tables, ({ replicas }, now) => {
+      clock: step(tables, (_, now) => now),
+      reapExpired: (boot, asOf) =>
+        step(tables, ({ replicas }) => {
           const expired = [...replicas].filter(
-            ([other, replica]) => other !== boot && !replica.reaped && replica.expiresAt <= now
+            ([other, replica]) => other !== boot && !replica.reaped && replica.expiresAt <= asOf
           )
           for (const [, replica] of expired) replica.reaped = true
           return expired.map(([other]) => other)

@@ -4,6 +4,7 @@ import { bundledMigrations, newestOf } from "./Migration.ts"
 import { type LeaseAnswer, ReplicaStore } from "./ReplicaStore.ts"
 import {
   advanceDuty,
+  databaseClock,
   expireOtherReplicas,
   holdDuty,
   holdVerdicts,
@@ -28,8 +29,11 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
         ),
       release: (boot) => Effect.asVoid(database.query(releaseReplica, [boot])),
       expireOthers: (boot) => Effect.asVoid(database.query(expireOtherReplicas, [boot])),
-      reapExpired: (boot) =>
-        Effect.map(database.query(reapExpiredReplicas, [boot]), (rows) => rows.map((row) => row["boot"] as string)),
+      clock: Effect.map(database.query(databaseClock, []), (rows) => rows[0]!["at"] as number),
+      reapExpired: (boot, asOf) =>
+        Effect.map(database.query(reapExpiredReplicas, [boot, asOf]), (rows) =>
+          rows.map((row) => row["boot"] as string)
+        ),
       holdVerdicts: (boot, ms) => Effect.asVoid(database.query(holdVerdicts, [boot, Math.round(ms)])),
       holdDuty: (duty, boot, ttlMs) =>
         Effect.map(database.query(holdDuty, [duty, boot, Math.round(ttlMs)]), (rows) => ({

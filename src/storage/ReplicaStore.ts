@@ -27,11 +27,15 @@ export class ReplicaStore extends Context.Service<
      * PGlite only: whoever else is in the table is dead, since this process holds the folder's lock. Their duties end too.
      */
     readonly expireOthers: (boot: string) => Effect.Effect<void, StoreError>
+    /** The database's clock, epoch milliseconds. */
+    readonly clock: Effect.Effect<number, StoreError>
     /**
-     * Marks every boot but `boot` whose lease has expired as reaped, so that its own later `renew` answers `reaped`; forgets
-     * rows reaped more than a day ago. Returns the boots that this call marked.
+     * Marks every boot but `boot` whose lease had expired at `asOf` by the database's clock, and was not renewed since, as
+     * reaped, so that its own later `renew` answers `reaped`; forgets rows reaped more than a day ago. Returns the boots that
+     * this call marked. `asOf` and not the moment in which it is carried out: a database that stood still meanwhile has let
+     * everybody's lease run out, and carries out first what comes first.
      */
-    readonly reapExpired: (boot: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    readonly reapExpired: (boot: string, asOf: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
     /**
      * For `ms` from now no replica finds nodes due for a verdict from silence (`NodeStore.due`): this boot keeps some from
      * coming back. Never shortens what it said before. Ends with the boot's lease.

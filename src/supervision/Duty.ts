@@ -1,4 +1,4 @@
-import { Cause, Effect, Random } from "effect"
+import { Cause, Effect, Latch, Random } from "effect"
 import { ReplicaStore } from "../storage/ReplicaStore.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { causeText } from "./CauseText.ts"
@@ -20,6 +20,8 @@ export interface DutyTerm {
   /** The duty's cursor as it was at the grant. */
   readonly cursor: number
   readonly held: () => boolean
+  /** Ends it: the duty is given back and asked for anew. For a body that finds its lease row to be another one's. */
+  readonly end: Effect.Effect<void>
 }
 
 export interface DutyOptions<E, R> {
@@ -111,8 +113,9 @@ export const duty = <E, R>(
     while (true) {
       const answer = lease.holds() && able() ? yield* ask(ttlMs / 2) : null
       if (answer?.held === true) {
-        const term = { cursor: answer.cursor, held }
-        yield* Effect.raceAllFirst([renewals, disabled, work(term)]).pipe(Effect.ensuring(release))
+        const ended = yield* Latch.make()
+        const term = { cursor: answer.cursor, held, end: Effect.asVoid(ended.open) }
+        yield* Effect.raceAllFirst([renewals, disabled, ended.await, work(term)]).pipe(Effect.ensuring(release))
       }
       // Spread out, so that replicas started together do not ask together.
       yield* Effect.sleep((ttlMs / 3) * (yield* Random.nextBetween(0.75, 1.25)))

@@ -26,6 +26,11 @@ const HEAD_MS = 1_000
 const LAST_SAVE_MS = 500
 /** Between two tries to open the stream; doubled from the first to the last. */
 const RETRY_MS = [250, 5_000] as const
+/** Trouble that lasts so long may be this replica's alone: others may try, for at least so long. */
+const GIVE_WAY_AFTER_MS = 5_000
+const REST_MS = 3_000
+/** Until a duty that was given up is asked for again, and more: whose turn it is then is known. */
+const ASKED_AGAIN_MS = 2_500
 /** Windows in a row of which nothing was stored because somebody else writes into the stream, before it is said. */
 const CROWDED = 10
 const SAY_AGAIN_MS = 60_000
@@ -59,6 +64,8 @@ interface Place {
  *   that out by the lease row before it looks for a new anchor.
  * - E4 an event is passed over only for what it is itself, counted and logged; everything else is waited for.
  * - E5 a stream in which nothing ever was gets the log from its beginning.
+ * - E6 who can't publish for a while gives the duty up, for another replica to try: the trouble may be that of its own
+ *   nats-server or login.
  */
 export const eventPublisher: Effect.Effect<
   ChildSpec<ReplicaLease | ReplicaStore | Telemetry>,
@@ -80,9 +87,15 @@ export const eventPublisher: Effect.Effect<
   let place: Place | null = null
   let newest = 0
   let retry: number = RETRY_MS[0]
+  /** Since when nothing goes out; null while it does, or there is nothing to. */
+  let troubledSince: number | null = null
+  let restsUntil = Number.NEGATIVE_INFINITY
   const rarely = new Rarely(now, SAY_AGAIN_MS)
   const stirred = yield* Latch.make()
-  telemetry.gauge("events_lag", () => (place?.term.held() === true ? Math.max(0, newest - place.cursor) : 0))
+  telemetry.gauge("events_lag", () => {
+    const isMine = place?.term.held() === true || now() < restsUntil + ASKED_AGAIN_MS
+    return place !== null && isMine ? Math.max(0, newest - place.cursor) : 0
+  })
   telemetry.gauge("events_stream_open", () => (place?.term.held() === true && place.stream !== null ? 1 : 0))
 
   /** Once per kind and while. */
@@ -123,12 +136,16 @@ export const eventPublisher: Effect.Effect<
 
   const open = Effect.fnUntraced(function* (at: Place) {
     const stream = yield* outlet.open
-    retry = RETRY_MS[0]
     if (stream.lastSequence === 0 && at.cursor > 0) yield* replay(at)
     at.anchor = { _tag: "Sequence", last: stream.lastSequence }
     at.stream = stream
-    if (rarely.forget("away")) yield* Effect.logInfo("tree events are published again")
-    return stream
+  })
+
+  /** A stream that opens may refuse every event all the same: only what was stored, or has not to be, ends a trouble. */
+  const goesWell = Effect.suspend(() => {
+    retry = RETRY_MS[0]
+    troubledSince = null
+    return rarely.forget("away") ? Effect.logInfo("tree events are published again") : Effect.void
   })
 
   const passOver = Effect.fnUntraced(function* (row: TreeLogRow, why: string) {
@@ -172,7 +189,10 @@ export const eventPublisher: Effect.Effect<
     if (settled.through.length > 0) at.cursor = settled.through.at(-1)!.id
     if (settled.last !== null) at.anchor = { _tag: "Event", id: settled.last }
     eventsPublished.add(settled.stored)
-    if (settled.stored > 0) at.misses = 0
+    if (settled.stored > 0) {
+      at.misses = 0
+      yield* goesWell
+    }
     const { stop } = settled
     if (stop === null) at.window = Math.min(MOST, at.window * 2)
     else if (stop.fate._tag === "misplaced") {
@@ -203,7 +223,6 @@ export const eventPublisher: Effect.Effect<
 
   const pump = Effect.fnUntraced(function* (at: Place) {
     while (at.term.held() && !at.isDeposed && outlet.reachable()) {
-      if (at.stream === null) yield* open(at)
       // Closed before the log is looked at: what is committed from here on opens it again.
       stirred.closeUnsafe()
       const looks = now() - at.headAt >= HEAD_MS
@@ -211,12 +230,15 @@ export const eventPublisher: Effect.Effect<
         newest = (yield* log.head).newest
         at.headAt = now()
       }
+      // After the look: how far behind it is has to be seen just then.
+      if (at.stream === null) yield* open(at)
       const { rows } = yield* log.all(at.cursor, MOST)
       newest = Math.max(newest, rows.at(-1)?.id ?? 0)
       if (rows.length > 0) {
         yield* publish(at, rows)
         continue
       }
+      yield* goesWell
       // The head was read before the page: what lies between holds no event.
       if (looks) at.cursor = Math.max(at.cursor, newest)
       if (at.cursor !== at.saved && now() - at.savedAt >= SAVE_MS) yield* save(at)
@@ -226,6 +248,8 @@ export const eventPublisher: Effect.Effect<
 
   const away = Effect.fnUntraced(function* ({ message, reason }: OutletAway) {
     eventTroubles.add(reason)
+    troubledSince ??= now()
+    if (now() - troubledSince >= GIVE_WAY_AFTER_MS) restsUntil = now() + REST_MS
     const line = `tree events are not published at the moment: ${message}; nothing is lost, it is tried again`
     yield* say("away", reason === "away" ? Effect.logWarning(line) : Effect.logError(line))
     yield* Effect.sleep(retry)
@@ -234,7 +258,7 @@ export const eventPublisher: Effect.Effect<
 
   return duty(PUBLISHER, {
     intervalMs: POLL_MS,
-    able: outlet.reachable,
+    able: () => outlet.reachable() && now() >= restsUntil,
     body: (term): Effect.Effect<void, StoreError> =>
       Effect.gen(function* () {
         const at = place?.term === term ? place : begin(term)
@@ -243,6 +267,8 @@ export const eventPublisher: Effect.Effect<
         const unlisten = hints.listen({ onCommit: wake, onUnnamed: wake, onForeign: wake })
         yield* pump(at).pipe(
           Effect.catchTag("OutletAway", away),
+          // Also where nobody else has taken it: the row may have run out early, by the database's clock alone.
+          Effect.andThen(Effect.suspend(() => (at.isDeposed ? term.end : Effect.void))),
           Effect.ensuring(
             Effect.suspend(() => {
               unlisten()

@@ -32,18 +32,20 @@ export const reaper: Effect.Effect<
 
   const isEntitled = () => kind === "pglite" || lease.steadyFor() >= lease.ttlMs
 
+  /**
+   * The time is asked for before the entitlement is looked at: who is entitled then was so at that time, however late the
+   * database carries out what follows.
+   */
+  const reap = Effect.gen(function* () {
+    const asOf = yield* replicas.clock
+    if (!isEntitled()) return
+    const boots = yield* replicas.reapExpired(lease.boot, asOf)
+    if (boots.length > 0) yield* Effect.logWarning(`replicas found dead: ${boots.join(", ")}`)
+    yield* sweep(queries)
+  })
+
   return duty("reaper", {
     intervalMs: INTERVAL,
-    body: () =>
-      Effect.suspend(() =>
-        isEntitled()
-          ? replicas.reapExpired(lease.boot).pipe(
-              Effect.tap((boots) =>
-                boots.length === 0 ? Effect.void : Effect.logWarning(`replicas found dead: ${boots.join(", ")}`)
-              ),
-              Effect.andThen(sweep(queries))
-            )
-          : Effect.void
-      )
+    body: () => Effect.suspend(() => (isEntitled() ? reap : Effect.void))
   })
 })

@@ -12,6 +12,8 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
     let audit: AuditLog["Service"]
     const run = <A, E>(effect: Effect.Effect<A, E>) => runtime.runPromise(effect)
     const renew = (boot: string, ttlMs = 60_000) => run(replicas.renew({ boot, instance: "i", version: "0" }, ttlMs))
+    const reap = (boot: string, ago = 0) =>
+      run(Effect.flatMap(replicas.clock, (now) => replicas.reapExpired(boot, now - ago)))
     beforeAll(async () => {
       replicas = await runtime.runPromise(ReplicaStore)
       audit = await runtime.runPromise(AuditLog)
@@ -22,17 +24,24 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
       const boot = randomUUID()
       expect(await renew(boot, -1)).toBe("granted")
       expect(await renew(boot)).toBe("granted")
-      expect(await run(replicas.reapExpired(randomUUID()))).not.toContain(boot)
+      expect(await reap(randomUUID())).not.toContain(boot)
     })
 
     it("reaped: once, by another, never oneself; then no renewal", async () => {
       const [dead, reaper] = [randomUUID(), randomUUID()]
       await renew(dead, -1)
       await renew(reaper, -1)
-      expect(await run(replicas.reapExpired(reaper))).toEqual([dead])
-      expect(await run(replicas.reapExpired(reaper))).toEqual([])
+      expect(await reap(reaper)).toEqual([dead])
+      expect(await reap(reaper)).toEqual([])
       expect(await renew(dead)).toBe("reaped")
       expect(await renew(reaper)).toBe("granted")
+    })
+
+    it("a lease that ran out only after the time that is judged by is left alone, however late that is carried out", async () => {
+      const [slow, reaper] = [randomUUID(), randomUUID()]
+      await renew(slow, -1000)
+      expect(await reap(reaper, 2000)).not.toContain(slow)
+      expect(await reap(reaper, 500)).toContain(slow)
     })
 
     it("a released lease is over", async () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer, Logger, type Scope } from "effect"
 import * as CommitHints from "../../src/storage/CommitHints.ts"
 import * as MemoryNodeStore from "../../src/storage/MemoryNodeStore.ts"
 import { MemoryTables } from "../../src/storage/MemoryTables.ts"
@@ -36,13 +36,16 @@ const world = Effect.gen(function* () {
     }
   })
 
-  const start = Effect.fnUntraced(function* (boot: string) {
-    const outlet = Layer.succeed(EventOutlet, stream.outlet())
+  const lines: Array<string> = []
+  const logger = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+
+  const start = Effect.fnUntraced(function* (boot: string, own: EventOutlet["Service"] = stream.outlet()) {
+    const outlet = Layer.succeed(EventOutlet, own)
     const context = yield* Layer.build(
       Layer.fresh(
         ReplicaLease.layer({ boot, instance: boot, version: "0" }).pipe(
           Layer.provideMerge(DatabaseHealth.layer),
-          Layer.provideMerge(Layer.mergeAll(new FakeDatabase().layer, outlet, Telemetry.layer))
+          Layer.provideMerge(Layer.mergeAll(new FakeDatabase().layer, outlet, Telemetry.layer, logger))
         )
       )
     )
@@ -58,7 +61,7 @@ const world = Effect.gen(function* () {
 
   const expected = () => tables.log.map(({ appId, n }) => `${appId}:${n}`)
   const cursor = () => tables.leases.get(PUBLISHER)?.cursor ?? 0
-  return { cursor, expected, report, start, stream, tables }
+  return { cursor, expected, lines, report, start, stream, tables }
 })
 
 type World = Effect.Success<typeof world>
@@ -223,6 +226,71 @@ describe("the publisher", () => {
       }
       yield* advance("1 minute")
       assert.deepStrictEqual(w.stream.stored, w.expected())
+    })
+  )
+
+  check("goes on after its lease row ran out early, by a jump of the database's clock, and nobody else took it", (w) =>
+    Effect.gen(function* () {
+      yield* w.start("a")
+      yield* w.report(10)
+      yield* advance("1 second")
+      const lease = w.tables.leases.get(PUBLISHER)!
+      w.tables.leases.set(PUBLISHER, { ...lease, expiresAt: 0 })
+      yield* w.report(10)
+      yield* advance("300 millis")
+      yield* advance("10 seconds")
+      yield* w.report(10)
+      yield* advance("10 seconds")
+      assert.deepStrictEqual(w.stream.stored, w.expected())
+      assert.strictEqual(w.cursor(), w.tables.log.length)
+    })
+  )
+
+  check("a stream that opens and refuses every event: it is tried calmly, said once, and seen in the lag", (w) =>
+    Effect.gen(function* () {
+      w.stream.meddle = () => ({ _tag: "unknown", why: "no space left on device" })
+      const { metrics } = yield* w.start("a")
+      yield* w.report(10)
+      yield* advance("50 seconds")
+      assert.isAtMost(w.stream.asked.length, 30)
+      assert.deepStrictEqual(
+        w.lines.filter((line) => line.includes("tree events are")).map((line) => line.slice(0, 37)),
+        ["tree events are not published at the "]
+      )
+      yield* w.report(10)
+      yield* advance("10 seconds")
+      assert.strictEqual((yield* metrics).get("trails_events_lag"), w.tables.log.length)
+      w.stream.meddle = () => null
+      yield* advance("6 seconds")
+      assert.deepStrictEqual(w.stream.stored, w.expected())
+      assert.strictEqual((yield* metrics).get("trails_events_lag"), 0)
+      assert.include(w.lines, "tree events are published again")
+    })
+  )
+
+  check("the lag grows while there is no stream", (w) =>
+    Effect.gen(function* () {
+      w.stream.away = away("no_jetstream")
+      const { metrics } = yield* w.start("a")
+      yield* advance("20 seconds")
+      yield* w.report(10)
+      yield* advance("10 seconds")
+      assert.strictEqual((yield* metrics).get("trails_events_lag"), w.tables.log.length)
+    })
+  )
+
+  check("who is connected to a nats-server that takes nothing leaves the duty to one who can (E6)", (w) =>
+    Effect.gen(function* () {
+      const cutOff = { reachable: () => true, open: Effect.fail(away()) }
+      yield* w.start("a", cutOff)
+      yield* w.report(10)
+      yield* advance("1 second")
+      assert.strictEqual(w.tables.leases.get(PUBLISHER)?.holder, "a")
+      yield* w.start("b")
+      yield* advance("10 seconds")
+      assert.deepStrictEqual(w.stream.stored, w.expected())
+      yield* advance("1 minute")
+      assert.strictEqual(w.tables.leases.get(PUBLISHER)?.holder, "b")
     })
   )
 })

@@ -19,6 +19,10 @@ export class FakeReplicas {
   /** How long the boot's answers take after their effect on the rows. */
   readonly lateMs = new Map<string, number>()
 
+  /** The database stands still: what it is sent waits, whatever becomes of whoever sent it, and is carried out by `thaw`. */
+  frozen = false
+  #underway: Array<{ readonly operation: string; readonly carryOut: (now: number) => unknown }> = []
+
   readonly #database: FakeDatabase
 
   constructor(database: FakeDatabase) {
@@ -29,7 +33,7 @@ export class FakeReplicas {
     return Effect.suspend(() => (this.slowMs === 0 ? Effect.void : Effect.sleep(this.slowMs))).pipe(
       Effect.andThen(Clock.currentTimeMillis),
       Effect.flatMap((now) =>
-        this.cut.has(boot)
+        this.cut.has(boot) || this.#holdsBack(operation, answer)
           ? Effect.never
           : this.#database.meet(operation, () => {
               this.calls.push(`${operation} ${boot}`)
@@ -39,6 +43,22 @@ export class FakeReplicas {
       Effect.tap(() => (this.lateMs.has(boot) ? Effect.sleep(this.lateMs.get(boot)!) : Effect.void))
     )
   }
+
+  #holdsBack(operation: string, carryOut: (now: number) => unknown): boolean {
+    if (this.frozen) this.#underway.push({ operation, carryOut })
+    return this.frozen
+  }
+
+  /** It goes on, with those of this name first. */
+  readonly thaw = (first: string) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      this.frozen = false
+      const isFirst = ({ operation }: { readonly operation: string }) => operation === first
+      const [before, after] = [this.#underway.filter(isFirst), this.#underway.filter((one) => !isFirst(one))]
+      this.#underway = []
+      for (const { carryOut } of [...before, ...after]) carryOut(now)
+      return before.length
+    })
 
   get layer(): Layer.Layer<ReplicaStore> {
     return Layer.succeed(ReplicaStore, {
@@ -56,9 +76,12 @@ export class FakeReplicas {
         this.#call(boot, "expireOthers", () => {
           for (const other of this.replicas.keys()) if (other !== boot) this.replicas.delete(other)
         }),
-      reapExpired: (boot) =>
-        this.#call(boot, "reapExpired", (now) => {
-          const expired = [...this.replicas].filter(([other, row]) => other !== boot && !row.reaped && row.until <= now)
+      clock: this.#call("", "clock", (now) => now),
+      reapExpired: (boot, asOf) =>
+        this.#call(boot, "reapExpired", () => {
+          const expired = [...this.replicas].filter(
+            ([other, row]) => other !== boot && !row.reaped && row.until <= asOf
+          )
           for (const [, row] of expired) row.reaped = true
           return expired.map(([other]) => other)
         }),

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { reaper } from "../../src/supervision/Reaper.ts"
 import type { ReplicaLease } from "../../src/supervision/ReplicaLease.ts"
 import { startSupervisor } from "../../src/supervision/Supervisor.ts"
@@ -109,6 +109,23 @@ describe("the reaper", () => {
         assert.isFalse(replicas.replicas.get("other")?.reaped)
         yield* advance(3_000)
         assert.isTrue(replicas.replicas.get("other")?.reaped)
+      })
+    )
+  )
+
+  it.effect("what a database carries out that stood still for longer than a lease takes nobody for dead", () =>
+    run(({ replicas }) =>
+      Effect.gen(function* () {
+        replicas.slowMs = 300
+        replicas.replicas.set("other", { until: Number.POSITIVE_INFINITY, reaped: false })
+        yield* advance(2 * TTL)
+        // Now the next statement is on its way.
+        while (replicas.calls.at(-1) !== "clock ") yield* advance(50)
+        replicas.replicas.set("other", { until: (yield* Clock.currentTimeMillis) + TTL, reaped: false })
+        replicas.frozen = true
+        yield* advance(TTL + 5_000)
+        assert.isAbove(yield* replicas.thaw("reapExpired"), 0)
+        assert.isFalse(replicas.replicas.get("other")?.reaped)
       })
     )
   )

@@ -1,4 +1,5 @@
 import type { Statement } from "../Database.ts"
+import { epochMs } from "./epochMs.ts"
 
 const ms = (parameter: string): string => `${parameter}::int8 * interval '1 millisecond'`
 
@@ -42,7 +43,12 @@ update public.replicas set expires_at = least(expires_at, now()), reaped_at = no
 where boot <> $1::uuid and reaped_at is null`
 }
 
-/** $1 the boot that asks. Answers the boots that it marked; a renewal at the same time wins or loses as a whole. */
+export const databaseClock: Statement = { name: "replica.clock", text: `select ${epochMs("now()")} as at` }
+
+/**
+ * $1 the boot that asks, $2 epoch milliseconds by the database's clock. Answers the boots that it marked; a renewal at the
+ * same time wins or loses as a whole.
+ */
 export const reapExpiredReplicas: Statement = {
   name: "replica.reap",
   text: `
@@ -50,7 +56,7 @@ with forgotten as (
   delete from public.replicas where reaped_at < now() - interval '1 day'
 )
 update public.replicas set reaped_at = now()
-where boot <> $1::uuid and reaped_at is null and expires_at <= now()
+where boot <> $1::uuid and reaped_at is null and expires_at <= timestamptz 'epoch' + ${ms("$2")}
 returning boot`
 }
 
