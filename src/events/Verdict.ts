@@ -25,7 +25,7 @@ export type Unverified =
   | "malformed"
 
 export type Verdict =
-  /** `key`: of who has signed the frame: the node, or the server where it is the server's `registered`. */
+  /** `key`: of who has signed the frame: the node, or the server where it is its `registered`, or a command that was told. */
   | { readonly verified: true; readonly by: "node" | "server"; readonly key: string }
   | { readonly verified: false; readonly reason: Unverified }
 

@@ -2,7 +2,8 @@ import { parseUsableKey } from "../protocol/Keys.ts"
 import { verifyChain } from "../protocol/Ticket.ts"
 import type { TreeEvent, TreeEventData } from "../protocol/TreeEvent.ts"
 import { ed25519 } from "./Crypto.ts"
-import { authorOf, genuineRegistered, isUnsigned, nodeVerdict, registeredAgrees } from "./FrameCheck.ts"
+import { serverAgrees } from "./FrameAgreement.ts"
+import { authorOf, genuineRegistered, genuineServerFrame, isUnsigned, nodeVerdict } from "./FrameCheck.ts"
 import { Recent } from "./Recent.ts"
 import { unverified, type Verdict } from "./Verdict.ts"
 
@@ -65,10 +66,10 @@ export class Verifier {
   #serverFrame(frame: string, data: TreeEventData): Verdict {
     if ("root" in this.#trust) return unverified("server_signed")
     const { serverKey } = this.#trust
-    const registered = genuineRegistered(frame, serverKey)
-    if (registered === null) return unverified("bad_signature")
-    if (!registeredAgrees(registered, data)) return unverified("contradiction")
-    this.#keys.set(`${data.app_id}:${data.incarnation}`, registered.child_pub_key)
+    const genuine = genuineServerFrame(frame, serverKey)
+    if (genuine === null) return unverified("bad_signature")
+    if (!serverAgrees(genuine, data)) return unverified("contradiction")
+    if (genuine.type === "registered") this.#keys.set(`${data.app_id}:${data.incarnation}`, genuine.child_pub_key)
     return { verified: true, by: "server", key: serverKey }
   }
 

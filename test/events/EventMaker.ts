@@ -53,7 +53,7 @@ export class EventMaker {
     }
   }
 
-  registeredFrame(signer: Keypair = this.server, incarnation = 1, key = this.keys.text): string {
+  registeredFrame(signer: Keypair = this.server, incarnation = 1, key = this.keys.text, only?: "cancel"): string {
     const frame = {
       type: "registered",
       app_id: this.appId,
@@ -66,6 +66,7 @@ export class EventMaker {
       epoch: 1,
       session: randomUUID(),
       last_seq: 0,
+      ...(only === undefined ? {} : { only }),
       limits: { max_frame: 1, max_in_flight: 1, max_in_flight_bytes: 1 },
       ping_interval_ms: 0
     }
@@ -74,6 +75,36 @@ export class EventMaker {
 
   connected(...frame: Parameters<EventMaker["registeredFrame"]>): TreeEvent {
     return this.event("connected", this.registeredFrame(...frame), { incarnation: frame[1] ?? 1 })
+  }
+
+  /** A frame of this kind by the node, or by whoever signs it. */
+  childFrame(type: string, members: Readonly<Record<string, unknown>>, signer: Keypair = this.keys): string {
+    const text = JSON.stringify({ type, app_id: this.appId, incarnation: 1, ...members })
+    return seal("trails.v1.child", text, signer.secretKey)
+  }
+
+  messageFrame(msg_type: string, seq: number, correlation_id: string | null = null): string {
+    const header = { msg_type, timestamp: 1, seq, correlation_id }
+    return this.childFrame("message", { start_day: 690, header, payload: {} })
+  }
+
+  /** The server's frame that tells the node a command. */
+  controlFrame(patch: Readonly<Record<string, unknown>> = {}, signer: Keypair = this.server): string {
+    const frame = {
+      type: "control",
+      app_id: this.appId,
+      incarnation: 1,
+      session: randomUUID(),
+      epoch: 1,
+      action: "set_rate",
+      correlation_id: "c-1",
+      payload: {},
+      issued_by: "admin",
+      issued_at: 1,
+      expires_at: 2,
+      ...patch
+    }
+    return seal("trails.v1.server", JSON.stringify(frame), signer.secretKey)
   }
 
   statusFrame(seq: number, payload: string, signer: Keypair = this.keys, incarnation = 1): string {
