@@ -28,11 +28,11 @@ import { NodeQueries } from "../../src/storage/NodeQueries.ts"
 import type { LogRow } from "../../src/storage/LogRow.ts"
 import type { HotState, NodeRow } from "../../src/storage/NodeRow.ts"
 import { NodeStore } from "../../src/storage/NodeStore.ts"
-import * as Pglite from "../../src/storage/Pglite.ts"
 import * as Storage from "../../src/storage/Storage.ts"
 import { ReplicaLease } from "../../src/supervision/ReplicaLease.ts"
 import { Telemetry } from "../../src/Telemetry.ts"
 import { startSupervisor } from "../../src/supervision/Supervisor.ts"
+import * as EmbeddedCopy from "../harness/EmbeddedCopy.ts"
 import { FakeSession } from "./FakeSession.ts"
 import { keypair, SERVER } from "./certificates.ts"
 
@@ -377,8 +377,4 @@ export const layer = (
   patch: Partial<SettingsShape> = {},
   options: LocalActorSystemOptions = defaultActorOptions,
   wrap: (store: NodeStore["Service"]) => NodeStore["Service"] = (store) => store
-) =>
-  replicaLayer(patch, options, wrap).pipe(
-    Layer.provideMerge(Storage.layer),
-    Layer.provideMerge(Pglite.layer({ folder: null }))
-  )
+) => replicaLayer(patch, options, wrap).pipe(Layer.provideMerge(Storage.layer), Layer.provideMerge(EmbeddedCopy.layer))

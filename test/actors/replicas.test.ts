@@ -8,11 +8,11 @@ import { nodeAddress, nodesAddress } from "../../src/protocol/Subjects.ts"
 import { SOUND } from "../harness/LossyBus.ts"
 import { seeded } from "../harness/Random.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
-import { openStorage, pglite } from "../storage/openStorage.ts"
+import { embedded, openStorage } from "../storage/openStorage.ts"
 import { SERVER } from "./certificates.ts"
 import { controls, type ReplicaOptions, TwoReplicas } from "./TwoReplicas.ts"
 
-const storage = openStorage(pglite())
+const storage = openStorage(embedded)
 beforeAll(() => storage.runPromise(Database), 60_000)
 afterAll(() => storage.dispose())
 

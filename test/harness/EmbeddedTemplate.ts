@@ -5,7 +5,7 @@ import { join } from "node:path"
 const VARIABLE = "TRAILS_TEST_EMBEDDED_DATA"
 
 /** Of a data folder: where trailsd keeps its embedded database. */
-const databaseOf = (dataDir: string): string => join(dataDir, "pglite")
+export const databaseOf = (dataDir: string): string => join(dataDir, "pglite")
 
 /** Keeps the embedded database of a stopped server for others to begin with. Returns how to remove it. */
 export const keepEmbeddedTemplate = (dataDir: string): (() => void) => {

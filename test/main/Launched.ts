@@ -5,8 +5,8 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { waitUntil } from "../harness/waitUntil.ts"
 
-/** trailsd as it is in this folder. */
-const SOURCE: ReadonlyArray<string> = [process.execPath, resolve(import.meta.dirname, "../../src/main.ts")]
+/** trailsd as it is in this folder, by its launcher. */
+const SOURCE: ReadonlyArray<string> = [resolve(import.meta.dirname, "../../bin/trailsd")]
 
 /** A folder that stands for a user's machine: home, working folder, nothing else in the environment. */
 export class Machine {

@@ -7,6 +7,7 @@ import { promisify } from "node:util"
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import { importSecretKey } from "../../src/actors/Ed25519.ts"
 import { signRequest } from "../../src/client/HttpSigner.ts"
+import { copyEmbeddedTemplate } from "../harness/EmbeddedTemplate.ts"
 import { freePort } from "../harness/freePort.ts"
 import { type FreshDatabase, freshDatabase } from "../harness/freshDatabase.ts"
 import { type Launched, Machine } from "./Launched.ts"
@@ -141,6 +142,7 @@ describe("signed", () => {
   it("the generated administrator's key, found through the advert, makes a root; nobody else does", SLOW, async () => {
     const machine = new Machine()
     mkdirSync(machine.home)
+    copyEmbeddedTemplate(join(machine.folder, ".trailsd"))
     const port = await freePort()
     const running = await machine.launch({ LISTEN_ADDR: addressOf(port), TRAILS_MIN_LEVEL: "signed" }).ready()
     const [, tree = "", readyz = ""] = await tryAll(machine, running.stdout)

@@ -1,8 +1,8 @@
 import { afterAll } from "vitest"
 import { nodeStoreContract } from "./nodeStoreContract.ts"
-import { openStorage, pglite, sealOn, shared } from "./openStorage.ts"
+import { embedded, openStorage, sealOn, shared } from "./openStorage.ts"
 
-const storage = openStorage(pglite())
+const storage = openStorage(embedded)
 afterAll(() => storage.dispose())
 
 nodeStoreContract("PGlite", async () => ({ layer: shared(storage), seal: sealOn(storage) }))

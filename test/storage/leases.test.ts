@@ -5,7 +5,7 @@ import * as MemoryReplicaStore from "../../src/storage/MemoryReplicaStore.ts"
 import { MemoryTables } from "../../src/storage/MemoryTables.ts"
 import { freshDatabase } from "../harness/freshDatabase.ts"
 import { leaseContract } from "./leaseContract.ts"
-import { pglite, postgres } from "./openStorage.ts"
+import { embedded, postgres } from "./openStorage.ts"
 
 const database = await freshDatabase()
 afterAll(() => database.drop())
@@ -14,5 +14,5 @@ leaseContract(
   "memory",
   Layer.mergeAll(MemoryReplicaStore.layer, MemoryAuditLog.layer).pipe(Layer.provide(MemoryTables.layer))
 )
-leaseContract("PGlite", pglite())
+leaseContract("PGlite", embedded)
 leaseContract("Postgres", postgres(database.url))

@@ -2,6 +2,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
+import { copyEmbeddedTemplate } from "../harness/EmbeddedTemplate.ts"
 import { freePort } from "../harness/freePort.ts"
 import { leash } from "../harness/Leash.ts"
 import { NatsServer } from "../harness/NatsServer.ts"
@@ -108,10 +109,12 @@ it("the subscriber of docs/events.md runs as it is written there, on what the pa
   const program = packed.program("subscriber.ts", text)
   await using nats = await NatsServer.start({ jetstream: true })
   const port = await freePort()
+  const dataDir = join(machine.folder, "signed")
+  copyEmbeddedTemplate(dataDir)
   const env = {
     PATH: packed.path,
     LISTEN_ADDR: `127.0.0.1:${port}`,
-    TRAILS_DATA_DIR: join(machine.folder, "signed"),
+    TRAILS_DATA_DIR: dataDir,
     TRAILS_MIN_LEVEL: "signed",
     NATS_URL: nats.url,
     NATS_ANY_VERSION: "true"
