@@ -130,7 +130,7 @@ export const canaries: ReadonlyArray<Canary> = [
         by: "void page"
       }
     ],
-    test: { file: REPLICAS, title: "while nothing arrives each command is told once and answered" }
+    test: { file: REPLICAS, title: "each command is told once and answered" }
   },
   {
     name: "the look at the log of which no hint has come",
@@ -141,7 +141,7 @@ export const canaries: ReadonlyArray<Canary> = [
         by: 'makeSweeper("waiters/sweep", 3_600_000, sweep)'
       }
     ],
-    test: { file: REPLICAS, title: "while nothing arrives each command is told once and answered" }
+    test: { file: REPLICAS, title: "each command is told once and answered" }
   },
   {
     name: "a deposed publisher finds no new place",

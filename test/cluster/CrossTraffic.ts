@@ -18,6 +18,9 @@ const SHARE: Readonly<Record<TrafficKind, number>> = { command: 1, cascade: 1 / 
 const PATIENCE_MS = 30_000
 /** So long somebody waits for an end before it comes. */
 const AHEAD_MS = 100
+/** One in so many commands is answered so much later, milliseconds: polls come by meanwhile, and must not tell it again. */
+const SLOW_EACH = 4
+const SLOW_MS = 1500
 /** Nodes at each replica that are commanded, and leaves of a cascade. */
 const TARGETS = 4
 const LEAVES = 3
@@ -61,11 +64,14 @@ export class CrossTraffic implements AsyncDisposable {
   static async begin(cluster: Cluster): Promise<CrossTraffic> {
     const traffic = new CrossTraffic(cluster)
     for (let at = 0; at < traffic.#replicas.length * TARGETS; at++) {
-      const onControl: RawNodeOptions["onControl"] = ({ payload }) => {
-        traffic.#tell(`command ${(payload as { readonly k: number }).k}`)
-        return { result: payload }
-      }
-      traffic.#targets.push({ at, node: await traffic.#root(at, onControl) })
+      const node: RawNode = await traffic.#root(at, (control) => {
+        const { k } = control.payload as { readonly k: number }
+        traffic.#tell(`command ${k}`)
+        if (k % SLOW_EACH !== 0) return { result: control.payload }
+        setTimeout(() => node.answer(control, { result: control.payload }), SLOW_MS)
+        return null
+      })
+      traffic.#targets.push({ at, node })
     }
     return traffic
   }

@@ -1,5 +1,5 @@
 /**
- * `npm run test:nats [-- --seconds N] [--within N] [--kinds a,b] [--seed N]`: commands, cascades and waits between three
+ * `npm run test:nats [-- --seconds N] [--rate N] [--within N] [--kinds a,b] [--seed N]`: commands, cascades and waits between three
  * replicas while something is wrong with NATS, for 60 s of each kind; each has 30 s to be through. Exit code 1: something is
  * wrong, and stderr says with which trouble.
  */
