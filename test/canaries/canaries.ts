@@ -13,6 +13,7 @@ export interface Canary {
 }
 
 const APPEND = "src/storage/sql/append.ts"
+const REPLICAS = "test/actors/replicas.test.ts"
 const INBOX = "src/actors/ReplicaInbox.ts"
 
 /** What the rest stands on (issue 6, §5). */
@@ -119,6 +120,28 @@ export const canaries: ReadonlyArray<Canary> = [
     name: "replica messages that come again",
     breaks: [{ file: INBOX, text: 'if (this.#seen.has(identity)) return "replayed"', by: "" }],
     test: { file: "test/actors/ReplicaInbox.test.ts", title: "the same message again, as long as its time is within" }
+  },
+  {
+    name: "the look for commands of which no hint has come",
+    breaks: [
+      {
+        file: "src/actors/LocalActorSystem.ts",
+        text: 'for (const appId of page) tell(appId, { _tag: "Commanded" })',
+        by: "void page"
+      }
+    ],
+    test: { file: REPLICAS, title: "each command is told once and answered" }
+  },
+  {
+    name: "the look at the log of which no hint has come",
+    breaks: [
+      {
+        file: "src/transports/Waiters.ts",
+        text: 'makeSweeper("waiters/sweep", limits.sweepMs, sweep)',
+        by: 'makeSweeper("waiters/sweep", 3_600_000, sweep)'
+      }
+    ],
+    test: { file: REPLICAS, title: "each command is told once and answered" }
   },
   {
     name: "a deposed publisher finds no new place",

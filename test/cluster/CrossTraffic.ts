@@ -12,12 +12,15 @@ export type TrafficKind = (typeof trafficKinds)[number]
 /** From asking to the answer, milliseconds, in the order of the answers. */
 export type Took = Readonly<Record<TrafficKind, ReadonlyArray<number>>>
 
-/** Between two that begin, milliseconds: they begin whatever has become of those before them. */
-const EVERY_MS: Readonly<Record<TrafficKind, number>> = { command: 100, cascade: 800, wait: 400 }
+/** For each command so many of the kind begin. */
+const SHARE: Readonly<Record<TrafficKind, number>> = { command: 1, cascade: 1 / 8, wait: 1 / 4 }
 /** Milliseconds after which an answer is not waited for any more, and nodes of a cascade are forced: P20's. */
 const PATIENCE_MS = 30_000
 /** So long somebody waits for an end before it comes. */
 const AHEAD_MS = 100
+/** One in so many commands is answered so much later, milliseconds: polls come by meanwhile, and must not tell it again. */
+const SLOW_EACH = 4
+const SLOW_MS = 1500
 /** Nodes at each replica that are commanded, and leaves of a cascade. */
 const TARGETS = 4
 const LEAVES = 3
@@ -61,17 +64,23 @@ export class CrossTraffic implements AsyncDisposable {
   static async begin(cluster: Cluster): Promise<CrossTraffic> {
     const traffic = new CrossTraffic(cluster)
     for (let at = 0; at < traffic.#replicas.length * TARGETS; at++) {
-      const onControl: RawNodeOptions["onControl"] = ({ payload }) => {
-        traffic.#tell(`command ${(payload as { readonly k: number }).k}`)
-        return { result: payload }
-      }
-      traffic.#targets.push({ at, node: await traffic.#root(at, onControl) })
+      const node: RawNode = await traffic.#root(at, (control) => {
+        const { k } = control.payload as { readonly k: number }
+        traffic.#tell(`command ${k}`)
+        if (k % SLOW_EACH !== 0) return { result: control.payload }
+        setTimeout(() => node.answer(control, { result: control.payload }), SLOW_MS)
+        return null
+      })
+      traffic.#targets.push({ at, node })
     }
     return traffic
   }
 
-  /** Begins some all the time, for so long; resolves when all of them are through. */
-  async run(forMs: number): Promise<Took> {
+  /**
+   * Begins some all the time, for so long, whatever becomes of those before them; resolves when all of them are through.
+   * `rate`: commands per second.
+   */
+  async run(forMs: number, rate: number): Promise<Took> {
     const took = { command: [] as Array<number>, cascade: [] as Array<number>, wait: [] as Array<number> }
     const run = {
       command: (k: number) => this.#command(k),
@@ -80,8 +89,9 @@ export class CrossTraffic implements AsyncDisposable {
     }
     const until = performance.now() + forMs
     const produce = async (kind: TrafficKind): Promise<void> => {
+      const everyMs = 1000 / (rate * SHARE[kind])
       const begun: Array<Promise<void>> = []
-      for (let next = performance.now(); next < until; next += EVERY_MS[kind]) {
+      for (let next = performance.now(); next < until; next += everyMs) {
         await delay(Math.max(0, next - performance.now()))
         const k = ++this.#count
         begun.push(

@@ -88,6 +88,8 @@ export interface NatsRunOptions {
   readonly kinds: ReadonlyArray<NatsTrouble>
   /** So long something begins while the trouble lasts, milliseconds. */
   readonly forMs: number
+  /** Commands per second; waits and cascades by their share. */
+  readonly rate: number
   /** Everything is to be through so long after it was asked for, while the trouble lasts, milliseconds. */
   readonly withinMs: number
   readonly seed: number
@@ -100,7 +102,6 @@ export interface NatsReport {
   readonly failures: ReadonlyArray<string>
 }
 
-const LEASE_MS = 5000
 const HEALED_MS = 30_000
 
 /** None of these finds a row, whatever becomes of NATS. */
@@ -173,37 +174,55 @@ export const tookText = (took: Took): string =>
     })
     .join(", ")
 
+/** The traffic while it lasts, and what was wrong then or once it was over. */
+const during = async (
+  cluster: Cluster,
+  traffic: CrossTraffic,
+  { begin, isSeen }: Trouble,
+  { forMs, rate, withinMs }: NatsRunOptions
+): Promise<{ readonly took: Took; readonly wrong: ReadonlyArray<string> }> => {
+  const since = await calm(cluster)
+  begin(cluster)
+  const took = await traffic.run(forMs, rate)
+  const now = await readSigns(cluster)
+  cluster.heal()
+  const late = trafficKinds.flatMap((kind) =>
+    took[kind].filter((ms) => ms > withinMs).map((ms) => `a ${kind} took ${ms} ms, the goal is ${withinMs} ms`)
+  )
+  const unseen = isSeen(since, now, cluster.replicas.length)
+    ? []
+    : [`the trouble was not there: ${JSON.stringify({ since, now })}`]
+  // What was held up arrives now, and must change nothing any more.
+  await calm(cluster)
+  return {
+    took,
+    wrong: [...late, ...unseen, ...traffic.wrong.splice(0), ...traffic.repeated, ...(await readWrong(cluster))]
+  }
+}
+
 /**
  * Commands, cascades and waits across three replicas while something is wrong with NATS, one kind of trouble after the other.
  * All of it completes while the trouble lasts (the rows are the fact), exactly once, and costs nobody a session or a lease.
+ * It ends with the first trouble in which something is wrong: what comes then would begin with its remains.
  */
-export const natsRun = async ({ forMs, kinds, log, seed, withinMs }: NatsRunOptions): Promise<NatsReport> => {
-  await using cluster = await Cluster.start({
-    random: seeded(seed).next,
-    env: { REPLICA_LEASE: `${LEASE_MS}ms` }
-  })
+export const natsRun = async (options: NatsRunOptions): Promise<NatsReport> => {
+  const { kinds, seed } = options
+  await using cluster = await Cluster.start({ random: seeded(seed).next })
   await using traffic = await CrossTraffic.begin(cluster)
   const failures: Array<string> = []
   const allTook = new Map<NatsTrouble, Took>()
-  for (const kind of kinds) {
-    const { begin, isSeen, what }: Trouble = natsTroubles[kind]
-    const since = await calm(cluster)
-    begin(cluster)
-    const took = await traffic.run(forMs)
-    const now = await readSigns(cluster)
-    cluster.heal()
-    allTook.set(kind, took)
-    const late = trafficKinds.flatMap((one) =>
-      took[one].filter((ms) => ms > withinMs).map((ms) => `a ${one} took ${ms} ms, the goal is ${withinMs} ms`)
-    )
-    const unseen = isSeen(since, now, cluster.replicas.length)
-      ? []
-      : [`the trouble was not there: ${JSON.stringify({ since, now })}`]
-    // What was held up arrives now, and must change nothing any more.
-    await calm(cluster)
-    const wrong = [...late, ...unseen, ...traffic.wrong.splice(0), ...traffic.repeated, ...(await readWrong(cluster))]
-    failures.push(...wrong.map((text) => `${kind}: ${text}`))
-    log(`${kind.padEnd(11)} (${what}): ${tookText(took)}${wrong.length === 0 ? "" : `; ${wrong.length} failures`}`)
+  try {
+    for (const kind of kinds) {
+      const { took, wrong } = await during(cluster, traffic, natsTroubles[kind], options)
+      allTook.set(kind, took)
+      failures.push(...wrong.map((text) => `${kind}: ${text}`))
+      const failed = wrong.length === 0 ? "" : `; ${wrong.length} failures`
+      options.log(`${kind.padEnd(11)} (${natsTroubles[kind].what}): ${tookText(took)}${failed}`)
+      if (wrong.length > 0) break
+    }
+    return { took: allTook, failures }
+  } catch (cause) {
+    const said = cluster.replicas.map(({ name, trailsd }) => `${name} said:\n${trailsd.output.slice(-2000)}`)
+    throw new Error(`the run broke off; ${[...failures, ...traffic.wrong].join("\n")}\n${said.join("\n")}`, { cause })
   }
-  return { took: allTook, failures }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run test:nats [-- --seconds N] [--within N] [--kinds a,b] [--seed N]`: commands, cascades and waits between three
- * replicas while something is wrong with NATS, for 60 s of each kind; each has 10 s to be through. Exit code 1: something is
+ * `npm run test:nats [-- --seconds N] [--rate N] [--within N] [--kinds a,b] [--seed N]`: commands, cascades and waits between three
+ * replicas while something is wrong with NATS, for 60 s of each kind; each has 30 s to be through. Exit code 1: something is
  * wrong, and stderr says with which trouble.
  */
 import { parseArgs } from "node:util"
@@ -21,7 +21,8 @@ const options = () => {
     return parseArgs({
       options: {
         seconds: { type: "string", default: "60" },
-        within: { type: "string", default: "10" },
+        rate: { type: "string", default: "10" },
+        within: { type: "string", default: "30" },
         kinds: { type: "string", default: allNatsTroubles.join(",") },
         seed: { type: "string", default: String(Date.now() % 1_000_000) }
       }
@@ -54,6 +55,7 @@ const run = async (): Promise<ReadonlyArray<unknown>> => {
   const { failures } = await natsRun({
     kinds,
     forMs: whole("seconds", 1) * 1000,
+    rate: whole("rate", 1),
     withinMs: whole("within", 1) * 1000,
     seed,
     log: (line) => console.log(line)

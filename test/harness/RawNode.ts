@@ -187,6 +187,20 @@ export class RawNode implements Ledger {
     }))
   }
 
+  /** To a command that `onControl` has left unanswered; without a socket it is dropped. */
+  answer(control: ControlFrame, answer: { readonly result: unknown } | { readonly error: string }): void {
+    if (!this.isAttached) return
+    this.wire!.send(
+      this.sealed({
+        type: "control_result",
+        app_id: this.appId,
+        incarnation: this.incarnation,
+        correlation_id: control.correlation_id,
+        ...("result" in answer ? { ack: true, result: answer.result } : { ack: false, error: answer.error })
+      })
+    )
+  }
+
   isAcked(seq: number): boolean {
     return this.entries.some((entry) => entry.seq === seq && entry.incarnation === this.incarnation && entry.acked)
   }
@@ -318,15 +332,6 @@ export class RawNode implements Ledger {
   #answer(control: ControlFrame): void {
     const answer =
       this.#options.onControl === undefined ? { error: "unknown_action" } : this.#options.onControl(control)
-    if (answer === null || !this.isAttached) return
-    this.wire!.send(
-      this.sealed({
-        type: "control_result",
-        app_id: this.appId,
-        incarnation: this.incarnation,
-        correlation_id: control.correlation_id,
-        ...("result" in answer ? { ack: true, result: answer.result } : { ack: false, error: answer.error })
-      })
-    )
+    if (answer !== null) this.answer(control, answer)
   }
 }
