@@ -6,6 +6,7 @@ import {
   expireOtherReplicas,
   holdDuty,
   holdVerdicts,
+  reapedReplicas,
   reapExpiredReplicas,
   releaseDuty,
   releaseReplica,
@@ -28,6 +29,10 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
       expireOthers: (boot) => Effect.asVoid(database.query(expireOtherReplicas, [boot])),
       reapExpired: (boot) =>
         Effect.map(database.query(reapExpiredReplicas, [boot]), (rows) => rows.map((row) => row["boot"] as string)),
+      reaped: (boots) =>
+        Effect.map(database.query(reapedReplicas, [JSON.stringify(boots)]), (rows) =>
+          rows.map((row) => row["boot"] as string)
+        ),
       holdVerdicts: (boot, ms) => Effect.asVoid(database.query(holdVerdicts, [boot, Math.round(ms)])),
       holdDuty: (duty, boot, ttlMs) =>
         Effect.map(database.query(holdDuty, [duty, boot, Math.round(ttlMs)]), (rows) => ({

@@ -4,13 +4,15 @@ import type { FakeDatabase } from "./FakeDatabase.ts"
 
 /** `replicas` and `leases` in memory, by the contract of ReplicaStore; the test clock is the database's clock. */
 export class FakeReplicas {
-  readonly replicas = new Map<string, { until: number; reaped: boolean }>()
-  readonly duties = new Map<string, { boot: string; until: number }>()
+  readonly replicas: Map<string, { until: number; reaped: boolean }>
+  readonly duties: Map<string, { boot: string; until: number }>
   readonly calls: Array<string> = []
   /** Boots that the network has cut off from the database: their calls never end. */
   readonly cut = new Set<string>()
   /** Only renewals of leases fail, as with an exhausted pool; pings go on. */
   renewalsHang = false
+  /** Questions whether boots are reaped, also those that are not answered. */
+  looks = 0
 
   /** How long a call takes before its effect on the rows. */
   slowMs = 0
@@ -19,8 +21,11 @@ export class FakeReplicas {
 
   readonly #database: FakeDatabase
 
-  constructor(database: FakeDatabase) {
+  /** With `others`: the same rows by a way of its own. */
+  constructor(database: FakeDatabase, others?: FakeReplicas) {
     this.#database = database
+    this.replicas = others?.replicas ?? new Map()
+    this.duties = others?.duties ?? new Map()
   }
 
   #call<A>(boot: string, operation: string, answer: (now: number) => A) {
@@ -58,6 +63,11 @@ export class FakeReplicas {
           const expired = [...this.replicas].filter(([other, row]) => other !== boot && !row.reaped && row.until <= now)
           for (const [, row] of expired) row.reaped = true
           return expired.map(([other]) => other)
+        }),
+      reaped: (boots) =>
+        Effect.suspend(() => {
+          this.looks++
+          return this.#database.meet("reaped", () => boots.filter((boot) => this.replicas.get(boot)?.reaped === true))
         }),
       holdVerdicts: (boot) => this.#call(boot, "holdVerdicts", () => {}),
       holdDuty: (duty, boot, ttlMs) =>
