@@ -1,13 +1,14 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { Clock, Effect, Layer } from "effect"
-import { REPLICA_NONCE_BYTES, type ReplicaContent } from "../protocol/ReplicaMessage.ts"
-import { LOG_SUBJECT, replicaAddresses } from "../protocol/Subjects.ts"
+import { REPLICA_NONCE_BYTES, type ReplicaMessage } from "../protocol/ReplicaMessage.ts"
+import { LEASE_SUBJECT, LOG_SUBJECT, replicaAddresses } from "../protocol/Subjects.ts"
 import { splitTicket, ticketHash, verifyTicket } from "../protocol/Ticket.ts"
 import { Settings } from "../Settings.ts"
 import { AuditLog } from "../storage/AuditLog.ts"
 import { CommandStore } from "../storage/CommandStore.ts"
 import { CommitHints } from "../storage/CommitHints.ts"
 import { NodeStore } from "../storage/NodeStore.ts"
+import { ReplicaStore } from "../storage/ReplicaStore.ts"
 import type { Hint } from "../supervision/HintTarget.ts"
 import { monotonicClock } from "../supervision/MonotonicClock.ts"
 import { ReplicaLease } from "../supervision/ReplicaLease.ts"
@@ -15,6 +16,7 @@ import { Telemetry } from "../Telemetry.ts"
 import { ActorSystem } from "./ActorSystem.ts"
 import { Bus } from "./Bus.ts"
 import { importPublicKey, nodeEd25519, sha256 } from "./Ed25519.ts"
+import { makeLeaseInquiry } from "./LeaseInquiry.ts"
 import { defaultActorOptions, type LocalActorSystemOptions, makeLocalActorSystem } from "./LocalActorSystem.ts"
 import type { NodeMessage } from "./NodeMessage.ts"
 import { openCommands } from "./OpenCommands.ts"
@@ -42,7 +44,8 @@ const messageOf = (what: Hint, epoch: number | null): NodeMessage =>
   what === "moved" ? { _tag: "Moved" } : { _tag: "Commanded", ...(epoch === null ? {} : { epoch }) }
 
 /** Signed messages to the other replicas, and from them; null without a bus that reaches any. */
-const otherReplicas = Effect.fnUntraced(function* (boot: string) {
+const otherReplicas = Effect.fnUntraced(function* (lease: ReplicaLease["Service"]) {
+  const { boot } = lease
   const bus = yield* Bus
   if (bus.kind === "local") return null
   const { publicKey, secret } = yield* ServerKey
@@ -71,22 +74,37 @@ const otherReplicas = Effect.fnUntraced(function* (boot: string) {
     accepted: (kind) => telemetry.replicaMessagesAccepted.add(kind),
     refused: (reason) => telemetry.replicaMessagesRefused.add(reason)
   })
+  const inquiry = yield* makeLeaseInquiry({ lease, outbox, store: yield* ReplicaStore })
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
   yield* Effect.acquireRelease(
     Effect.sync(() => hints.listen({ onCommit: outbox.committed, onUnnamed: outbox.committed })),
     (unlisten) => Effect.sync(unlisten)
   )
   return {
     outbox,
+    children: [...outbox.children, ...inquiry.children],
     /** What is heard is told until the scope closes. */
-    hear: Effect.fnUntraced(function* (heed: (content: ReplicaContent) => void) {
-      for (const pattern of [replicaAddresses(boot), LOG_SUBJECT]) {
+    hear: Effect.fnUntraced(function* (tell: ActorSystem["Service"]["tell"]) {
+      const heed = ({ content, from }: ReplicaMessage): void => {
+        switch (content.kind) {
+          case "log":
+            return hints.tellForeign()
+          case "cut_off":
+            return inquiry.asked(from)
+          case "reaped":
+            return void fork(lease.heedReaped(from))
+          case "moved":
+          case "commanded":
+            for (const { appId, epoch } of content.nodes) tell(appId, messageOf(content.kind, epoch))
+        }
+      }
+      for (const pattern of [replicaAddresses(boot), LOG_SUBJECT, LEASE_SUBJECT]) {
         yield* bus.subscribe(pattern, (subject, body) => {
-          const content = inbox.open(subject, body)
-          if (content !== null) heed(content)
+          const message = inbox.open(subject, body)
+          if (message !== null) heed(message)
         })
       }
-    }),
-    tellForeign: hints.tellForeign
+    })
   }
 })
 
@@ -112,10 +130,11 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
       const storage = yield* StorageActor
       const audit = yield* AuditLog
       const telemetry = yield* Telemetry
-      const { boot } = yield* ReplicaLease
+      const lease = yield* ReplicaLease
+      const { boot } = lease
       const serverKey = (yield* ServerKey).publicKey
       const commands = yield* CommandStore
-      const others = yield* otherReplicas(boot)
+      const others = yield* otherReplicas(lease)
 
       const system = yield* makeLocalActorSystem(
         (tell) => ({
@@ -138,15 +157,10 @@ export const layer = (options: LocalActorSystemOptions = defaultActorOptions) =>
         options
       )
 
-      yield* (
-        others?.hear((content) => {
-          if (content.kind === "log") return others.tellForeign()
-          for (const { appId, epoch } of content.nodes) system.tell(appId, messageOf(content.kind, epoch))
-        }) ?? Effect.void
-      )
+      yield* others?.hear(system.tell) ?? Effect.void
       return {
         ...system,
-        children: [...system.children, ...(others?.outbox.children ?? [])],
+        children: [...system.children, ...(others?.children ?? [])],
         hint: hintBy(system.tell, boot, others?.outbox)
       }
     })

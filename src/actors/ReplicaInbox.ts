@@ -1,5 +1,10 @@
 import { fits } from "../protocol/FieldReader.ts"
-import { decodeReplicaMessage, REPLICA_MESSAGE_BYTES, type ReplicaContent } from "../protocol/ReplicaMessage.ts"
+import {
+  decodeReplicaMessage,
+  REPLICA_MESSAGE_BYTES,
+  type ReplicaContent,
+  type ReplicaMessage
+} from "../protocol/ReplicaMessage.ts"
 import { splitSigned, TAGS } from "../protocol/SignedFrame.ts"
 import { BROADCAST, parseReplicaSubject, type ReplicaAddress } from "../protocol/Subjects.ts"
 import type { ReplicaRefusal } from "../Telemetry.ts"
@@ -66,21 +71,21 @@ export class ReplicaInbox {
     this.#allowedAt = env.monotonic()
   }
 
-  /** What the message says; null: it is refused. */
-  open(subject: string, body: string): ReplicaContent | null {
-    const content = this.#judge(subject, body)
-    if (typeof content === "string") {
-      this.#env.refused(content)
+  /** The message; null: it is refused. */
+  open(subject: string, body: string): ReplicaMessage | null {
+    const message = this.#judge(subject, body)
+    if (typeof message === "string") {
+      this.#env.refused(message)
       return null
     }
-    this.#env.accepted(content.kind)
-    return content
+    this.#env.accepted(message.content.kind)
+    return message
   }
 
-  #judge(subject: string, body: string): ReplicaContent | ReplicaRefusal {
+  #judge(subject: string, body: string): ReplicaMessage | ReplicaRefusal {
     const address = parseReplicaSubject(subject)
     if (address === null || (address.to !== this.#env.boot && address.to !== BROADCAST)) return "target"
-    if (address.to === BROADCAST && !this.#env.awaitsLog()) return "unheeded"
+    if (address.about === "log" && !this.#env.awaitsLog()) return "unheeded"
     if (!fits(body, REPLICA_MESSAGE_BYTES)) return "too_large"
     const signed = splitSigned(body)
     if (signed === null) return "malformed"
@@ -93,15 +98,15 @@ export class ReplicaInbox {
     // I4
     if (!this.#mayVerify(now)) return "rate"
     if (!verifySync(this.#env.serverKey, TAGS.replica, signed.message, signed.signature)) return "bad_signature"
-    const content = this.#read(address, signed.message)
-    if (typeof content === "string") return content
+    const message = this.#read(address, signed.message)
+    if (typeof message === "string") return message
     if (this.#seen.size >= this.#limits.remembered) return "overflow"
     this.#seen.set(identity, now + 2 * this.#limits.windowMs + SLACK_MS)
-    return content
+    return message
   }
 
   /** Of a message whose signature holds. */
-  #read(address: ReplicaAddress, text: string): ReplicaContent | ReplicaRefusal {
+  #read(address: ReplicaAddress, text: string): ReplicaMessage | ReplicaRefusal {
     const message = decodeReplicaMessage(text)
     if (typeof message === "string") return message
     const { at, content, from, to } = message
@@ -109,7 +114,7 @@ export class ReplicaInbox {
     if (to !== address.to) return "target"
     if (Math.abs(this.#env.wallClock() - at) > this.#limits.windowMs) return "stale"
     if (content === null) return "unknown_kind"
-    return belongs(content, address) ? content : "target"
+    return belongs(content, address) ? { ...message, content } : "target"
   }
 
   #forget(now: number): void {
@@ -131,10 +136,16 @@ export class ReplicaInbox {
 }
 
 /** Whether the message was sent to this subject: one that was moved to another is none of its. */
-const belongs = (content: ReplicaContent, address: ReplicaAddress): boolean => {
-  if (content.kind === "log") return address.to === BROADCAST
-  if (address.to === BROADCAST) return false
-  return address.appId === null
-    ? content.nodes.length > 1
-    : content.nodes.length === 1 && content.nodes[0]?.appId === address.appId
+const belongs = (content: ReplicaContent, { about, appId, to }: ReplicaAddress): boolean => {
+  switch (content.kind) {
+    case "log":
+      return about === "log"
+    case "cut_off":
+      return about === "lease" && to === BROADCAST
+    case "reaped":
+      return about === "lease" && to !== BROADCAST
+    case "moved":
+    case "commanded":
+      return content.nodes.length === 1 ? about === "node" && content.nodes[0]?.appId === appId : about === "nodes"
+  }
 }

@@ -6,7 +6,7 @@ import {
   type ReplicaContent
 } from "../protocol/ReplicaMessage.ts"
 import { attachSignature, TAGS } from "../protocol/SignedFrame.ts"
-import { BROADCAST, LOG_SUBJECT, nodeAddress, nodesAddress } from "../protocol/Subjects.ts"
+import { BROADCAST, LEASE_SUBJECT, leaseAddress, LOG_SUBJECT, nodeAddress, nodesAddress } from "../protocol/Subjects.ts"
 import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
 import type { Hint } from "../supervision/HintTarget.ts"
 import { type SecretKey, sign } from "./Ed25519.ts"
@@ -35,6 +35,10 @@ export interface ReplicaOutbox {
   readonly hint: (owner: string, what: Hint, node: HintedNode) => void
   /** Rows were committed here. */
   readonly committed: () => void
+  /** Asks all others whether the database has this boot as reaped. */
+  readonly cutOff: () => void
+  /** Tells that boot that the database has it as reaped. */
+  readonly reaped: (boot: string) => void
   /** For the supervisor: nothing is sent before they run. */
   readonly children: ReadonlyArray<ChildSpec>
 }
@@ -113,6 +117,8 @@ export const makeReplicaOutbox = (env: ReplicaOutboxEnvironment): ReplicaOutbox 
       hinted.openUnsafe()
     },
     committed: () => void committed.openUnsafe(),
+    cutOff: () => send(LEASE_SUBJECT, BROADCAST, { kind: "cut_off" }),
+    reaped: (boot) => send(leaseAddress(boot), boot, { kind: "reaped" }),
     children: [child("replicas/hints", tellNodes), child("replicas/log", tellLog)]
   }
 }

@@ -20,14 +20,19 @@ export interface HintedNode {
   readonly epoch: number | null
 }
 
-/** - `moved`, `commanded`: what the nodes' actors have to look at. - `log`: rows were committed to the log. */
+/**
+ * - `moved`, `commanded`: what the nodes' actors have to look at.
+ * - `log`: rows were committed to the log.
+ * - `cut_off`: the sender's lease has run out and the database does not answer it; has anybody reaped it?
+ * - `reaped`: in the database the receiver's boot is reaped, which it stays for ever.
+ */
 export type ReplicaContent =
   | { readonly kind: "moved" | "commanded"; readonly nodes: ReadonlyArray<HintedNode> }
-  | { readonly kind: "log" }
+  | { readonly kind: "log" | "cut_off" | "reaped" }
 
 /**
  * What one replica says to another: M of a signed message (tag `trails.v1.replica`; docs/protocol.md §17). A hint, whatever
- * it says: no message changes state by itself (P14).
+ * it says: no message changes a row (P14).
  */
 export interface ReplicaMessage<Content = ReplicaContent> {
   /** UUID of the sender's boot. */
@@ -45,7 +50,7 @@ export interface ReplicaMessage<Content = ReplicaContent> {
 export type ReplicaMessageProblem = "malformed" | "version"
 
 const members = (content: ReplicaContent) => {
-  if (content.kind === "log") return {}
+  if (!("nodes" in content)) return {}
   const [first, ...more] = content.nodes
   if (first === undefined || more.length >= REPLICA_MESSAGE_NODES) {
     throw new TypeError(`a message names 1 to ${REPLICA_MESSAGE_NODES} nodes`)
@@ -81,6 +86,8 @@ const readContent = (reader: FieldReader): ReplicaContent | null => {
   const kind = reader.string("kind", KIND)
   switch (kind) {
     case "log":
+    case "cut_off":
+    case "reaped":
       return { kind }
     case "moved":
     case "commanded":

@@ -15,7 +15,9 @@ import { isUuid, uuidBytes } from "./Uuid.ts"
  * | `_trails.replica.<boot>.node.<appId>` | an actor's address |
  * | `_trails.replica.<boot>.nodes` | several actors of a replica, named in the message |
  * | `_trails.replica.<boot>.>` | all that is for a replica |
+ * | `_trails.replica.<boot>.lease` | that replica's own lease |
  * | `_trails.log` | all replicas: rows were committed to the log |
+ * | `_trails.lease` | all replicas: one of them asks for its lease |
  */
 
 export const TREE_EVENT_KINDS = [
@@ -133,11 +135,15 @@ export const nodeAddress = (boot: string, appId: string): string => `_trails.rep
 /** Of a message that names several nodes of a replica. */
 export const nodesAddress = (boot: string): string => `_trails.replica.${boot}.nodes`
 
-/** What a replica subscribes to, beside `LOG_SUBJECT`. */
+/** Of a message about that replica's own lease. */
+export const leaseAddress = (boot: string): string => `_trails.replica.${boot}.lease`
+
+/** What a replica subscribes to, beside `LOG_SUBJECT` and `LEASE_SUBJECT`. */
 export const replicaAddresses = (boot: string): string => `_trails.replica.${boot}.>`
 
 /** Heard by all replicas. */
 export const LOG_SUBJECT = "_trails.log"
+export const LEASE_SUBJECT = "_trails.lease"
 
 /** Whom a message for all replicas names as its receiver. */
 export const BROADCAST = "*"
@@ -146,15 +152,18 @@ export const BROADCAST = "*"
 export interface ReplicaAddress {
   /** UUID of a boot, or `BROADCAST`. */
   readonly to: string
+  /** What is spoken of. */
+  readonly about: "node" | "nodes" | "lease" | "log"
   /** null: the subject names no single node. */
   readonly appId: string | null
 }
 
 /** Null for anything that no replica sends to. */
 export const parseReplicaSubject = (subject: string): ReplicaAddress | null => {
-  if (subject === LOG_SUBJECT) return { to: BROADCAST, appId: null }
-  const [first, second, boot, what, appId, ...more] = subject.split(".")
+  if (subject === LOG_SUBJECT) return { to: BROADCAST, about: "log", appId: null }
+  if (subject === LEASE_SUBJECT) return { to: BROADCAST, about: "lease", appId: null }
+  const [first, second, boot, about, appId, ...more] = subject.split(".")
   if (first !== "_trails" || second !== "replica" || !isUuid(boot) || more.length > 0) return null
-  if (what === "nodes") return appId === undefined ? { to: boot, appId: null } : null
-  return what === "node" && isUuid(appId) ? { to: boot, appId } : null
+  if (about === "nodes" || about === "lease") return appId === undefined ? { to: boot, about, appId: null } : null
+  return about === "node" && isUuid(appId) ? { to: boot, about, appId } : null
 }

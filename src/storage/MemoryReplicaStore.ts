@@ -41,6 +41,7 @@ export const layer: Layer.Layer<ReplicaStore, never, MemoryTables> = Layer.effec
           for (const [, replica] of expired) replica.reaped = true
           return expired.map(([other]) => other)
         }),
+      reaped: (boots) => step(tables, ({ replicas }) => boots.filter((boot) => replicas.get(boot)?.reaped === true)),
       holdVerdicts: (boot, ms) =>
         step(tables, ({ replicas }, now) => {
           const replica = replicas.get(boot)

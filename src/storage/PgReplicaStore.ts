@@ -8,6 +8,7 @@ import {
   expireOtherReplicas,
   holdDuty,
   holdVerdicts,
+  reapedReplicas,
   reapExpiredReplicas,
   releaseDuty,
   releaseReplica,
@@ -32,6 +33,10 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
       clock: Effect.map(database.query(databaseClock, []), (rows) => rows[0]!["at"] as number),
       reapExpired: (boot, asOf) =>
         Effect.map(database.query(reapExpiredReplicas, [boot, asOf]), (rows) =>
+          rows.map((row) => row["boot"] as string)
+        ),
+      reaped: (boots) =>
+        Effect.map(database.query(reapedReplicas, [JSON.stringify(boots)]), (rows) =>
           rows.map((row) => row["boot"] as string)
         ),
       holdVerdicts: (boot, ms) => Effect.asVoid(database.query(holdVerdicts, [boot, Math.round(ms)])),

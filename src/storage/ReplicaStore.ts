@@ -36,6 +36,8 @@ export class ReplicaStore extends Context.Service<
      * everybody's lease run out, and carries out first what comes first.
      */
     readonly reapExpired: (boot: string, asOf: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    /** Of these boots, those that are reaped or released: none of them ever holds a lease again. */
+    readonly reaped: (boots: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, StoreError>
     /**
      * For `ms` from now no replica finds nodes due for a verdict from silence (`NodeStore.due`): this boot keeps some from
      * coming back. Never shortens what it said before. Ends with the boot's lease.

@@ -14,6 +14,7 @@ import { monotonicClock } from "./MonotonicClock.ts"
 //     was sent, by a clock that never goes back.
 // L2  A lost lease is never held again by this boot.
 // L3  After `release` no renewal reaches the database.
+// L4  The word of another replica ends nothing while this one's own lease lasts or its latest renewal was answered.
 // The lease decides who may reap whom; what fences a write is the epoch in the write itself (DESIGN §2).
 
 /** Failed renewals in a row before an expired lease is given up: a stall of the event loop makes one late, not three. */
@@ -49,6 +50,10 @@ export class ReplicaLease extends Context.Service<
      * renew theirs.
      */
     readonly steadyFor: () => number
+    /** It has run out, and the database did not answer the latest renewal: whether it is lost only others can say. */
+    readonly isCutOff: () => boolean
+    /** Another replica says that the database has this boot as reaped: lost, if this one is cut off (L4). */
+    readonly heedReaped: (witness: string) => Effect.Effect<void>
     /** Fails when the lease is lost: step down. Never succeeds. */
     readonly lost: Effect.Effect<never, LeaseLost>
     /** Ends the lease on a clean stop, so that nobody has to wait for it to expire. May be called again. */
@@ -75,6 +80,8 @@ export class ReplicaLease extends Context.Service<
         let grantedAt = Number.NEGATIVE_INFINITY
         let steadySince = 0
         let over = false
+        /** Renewals in a row that failed. */
+        let failures = 0
 
         const holds = () => !over && now() - grantedAt < ttlMs
 
@@ -95,14 +102,17 @@ export class ReplicaLease extends Context.Service<
           Effect.match({ onFailure: () => false, onSuccess: () => true })
         )
 
+        const isCutOff = () => !over && failures > 0 && !holds()
+
         const stepDown = Effect.fnUntraced(function* (reason: LeaseLost["reason"], message: string) {
+          if (over) return
           over = true
           yield* Effect.logError(message)
           yield* Deferred.fail(lost, new LeaseLost({ reason, boot: replica.boot, message }))
         })
 
         const renewals = Effect.gen(function* () {
-          let failures = 0
+          failures = 0
           let awayAt = Number.NEGATIVE_INFINITY
           while (!over) {
             yield* Effect.sleep(failures === 0 ? ttlMs / 5 : ttlMs / 15)
@@ -142,6 +152,18 @@ export class ReplicaLease extends Context.Service<
           }
         })
 
+        const heedReaped = (witness: string) =>
+          Effect.suspend(() =>
+            isCutOff()
+              ? stepDown(
+                  "reaped",
+                  "another replica took this one for dead and took over its nodes: it has not reached the database for " +
+                    `${ttlMs / 1000} s, which replica ${witness} reaches and has it from. ` +
+                    "Look for what lies between this machine and the database"
+                )
+              : Effect.void
+          )
+
         const release = Effect.suspend(() => {
           if (over) return Effect.void
           over = true
@@ -165,6 +187,8 @@ export class ReplicaLease extends Context.Service<
           ttlMs,
           holds,
           steadyFor: () => (holds() && now() - grantedAt <= ttlMs * LONGEST_PAUSE ? now() - steadySince : 0),
+          isCutOff,
+          heedReaped,
           lost: Deferred.await(lost),
           release,
           child: {

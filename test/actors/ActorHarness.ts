@@ -357,6 +357,8 @@ export const replicaLayer = (
           ttlMs: 15_000,
           holds: () => true,
           steadyFor: () => 1_000_000,
+          isCutOff: () => false,
+          heedReaped: () => Effect.void,
           lost: Effect.never,
           release: Effect.void,
           child: {

@@ -4,7 +4,7 @@ import { ReplicaInbox, type ReplicaInboxLimits } from "../../src/actors/ReplicaI
 import { sealReplicaMessage } from "../../src/actors/ReplicaOutbox.ts"
 import { encodeReplicaMessage, type ReplicaContent, type ReplicaMessage } from "../../src/protocol/ReplicaMessage.ts"
 import { attachSignature, TAGS } from "../../src/protocol/SignedFrame.ts"
-import { LOG_SUBJECT, nodeAddress, nodesAddress } from "../../src/protocol/Subjects.ts"
+import { LEASE_SUBJECT, leaseAddress, LOG_SUBJECT, nodeAddress, nodesAddress } from "../../src/protocol/Subjects.ts"
 import { sign } from "../../src/actors/Ed25519.ts"
 import { type Random, seeded } from "../harness/Random.ts"
 
@@ -68,6 +68,14 @@ class Desk {
     return [LOG_SUBJECT, sealReplicaMessage(this.secret, this.message({ kind: "log" }, { to: "*", ...patch }))]
   }
 
+  cutOff(patch: Partial<ReplicaMessage> = {}): readonly [string, string] {
+    return [LEASE_SUBJECT, sealReplicaMessage(this.secret, this.message({ kind: "cut_off" }, { to: "*", ...patch }))]
+  }
+
+  reaped(patch: Partial<ReplicaMessage> = {}, secret = this.secret): readonly [string, string] {
+    return [leaseAddress(this.boot), sealReplicaMessage(secret, this.message({ kind: "reaped" }, patch))]
+  }
+
   /** M of this text under the server's key. */
   signed(text: string): string {
     return attachSignature(text, sign(this.secret, TAGS.replica, text))
@@ -78,7 +86,7 @@ let desk: Desk
 beforeEach(() => {
   desk = new Desk()
 })
-const open = ([subject, body]: readonly [string, string]) => desk.inbox.open(subject, body)
+const open = ([subject, body]: readonly [string, string]) => desk.inbox.open(subject, body)?.content ?? null
 /** Refused by this reason, once, and nothing else was counted. */
 const refused = (sent: readonly [string, string], reason: string): void => {
   const before = { ...desk.counts }
@@ -98,6 +106,17 @@ describe("what is heard of other replicas", () => {
     assert.deepStrictEqual(open([nodesAddress(desk.boot), several]), { kind: "moved", nodes })
     assert.deepStrictEqual(open(desk.log()), { kind: "log" })
     assert.deepStrictEqual(desk.counts, { "+commanded": 1, "+moved": 1, "+log": 1 })
+  })
+
+  it("who is cut off, and that this boot is reaped, with who says so", () => {
+    desk.isAwaited = false
+    for (const [sent, kind] of [
+      [desk.cutOff(), "cut_off"],
+      [desk.reaped(), "reaped"]
+    ] as const) {
+      const message = desk.inbox.open(...sent)
+      assert.deepStrictEqual([message?.from, message?.content], [desk.sender, { kind }])
+    }
   })
 
   it("of the log nothing is even verified while nobody waits for it", () => {
@@ -135,6 +154,12 @@ describe("what is not", () => {
     refused([nodeAddress(other, appId), foreign], "target")
     refused([nodeAddress(desk.boot, appId), foreign], "target")
     refused(desk.log({ from: desk.boot }), "own")
+    refused(desk.cutOff({ from: desk.boot }), "own")
+    refused(desk.reaped({}, desk.stranger), "bad_signature")
+    refused(desk.reaped({ at: desk.wall - LIMITS.windowMs - 1 }), "stale")
+    const someoneElse = sealReplicaMessage(desk.secret, desk.message({ kind: "reaped" }, { to: other }))
+    refused([leaseAddress(other), someoneElse], "target")
+    refused([leaseAddress(desk.boot), someoneElse], "target")
     refused(desk.hint({ from: desk.boot }), "own")
   })
 
@@ -154,6 +179,17 @@ describe("what is not", () => {
     refused([LOG_SUBJECT, toAll], "target")
     const logToOne = sealReplicaMessage(desk.secret, desk.message({ kind: "log" }))
     refused([nodesAddress(desk.boot), logToOne], "target")
+    // Leases: a question is for all, an answer for one, and neither is said elsewhere.
+    const [lease, question] = desk.cutOff()
+    const [address, answer] = desk.reaped()
+    refused([lease, answer], "target")
+    refused([LOG_SUBJECT, question], "target")
+    refused([address, question], "target")
+    refused([nodesAddress(desk.boot), answer], "target")
+    refused([LEASE_SUBJECT, desk.reaped({ to: "*" })[1]], "target")
+    refused([leaseAddress(desk.boot), desk.cutOff({ to: desk.boot })[1]], "target")
+    refused([LEASE_SUBJECT, desk.log()[1]], "target")
+    refused([leaseAddress(desk.boot), body], "target")
     // It was not spoilt where it belongs.
     assert.isNotNull(open([subject, body]))
   })

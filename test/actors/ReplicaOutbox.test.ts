@@ -77,7 +77,7 @@ describe("what a replica says to others", () => {
       assert.isAtMost(most, 64)
       assert.isAtLeast(turns, 4)
       assert.isTrue(published.every(({ body }) => body.length <= REPLICA_MESSAGE_BYTES))
-      const named = contents().flatMap((content) => (content.kind === "log" ? [] : content.nodes))
+      const named = contents().flatMap((content) => ("nodes" in content ? content.nodes : []))
       assert.strictEqual(new Set(named.map(({ appId }) => appId)).size, 10_000)
     })
   )

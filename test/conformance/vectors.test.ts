@@ -180,7 +180,7 @@ describe("subjects.json", () => {
   )
   it.each(vectors.addresses)("$subject", ({ boot, appId, subject }) => {
     assert.strictEqual(Subjects.nodeAddress(boot!, appId!), subject)
-    assert.deepStrictEqual(Subjects.parseReplicaSubject(subject), { to: boot!, appId: appId! })
+    assert.deepStrictEqual(Subjects.parseReplicaSubject(subject), { to: boot!, about: "node", appId: appId! })
     assert.isNull(Subjects.parseReplicaSubject(`${subject}.x`))
   })
 })

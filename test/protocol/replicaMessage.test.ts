@@ -39,7 +39,9 @@ describe("messages between replicas", () => {
     ["one node, no epoch", message({ kind: "moved", nodes: [{ appId: ID, epoch: null }] })],
     ["two nodes", message({ kind: "moved", nodes: [...many(1, 3), ...many(1, null)] })],
     ["a full one", message({ kind: "commanded", nodes: many(REPLICA_MESSAGE_NODES, 0) })],
-    ["to all", message({ kind: "log" }, "*")]
+    ["to all", message({ kind: "log" }, "*")],
+    ["a question about a lease", message({ kind: "cut_off" }, "*")],
+    ["its answer", message({ kind: "reaped" })]
   ])("are read as they were written: %s", (_, sent) =>
     assert.deepStrictEqual(decodeReplicaMessage(encodeReplicaMessage(sent)), sent)
   )
@@ -138,9 +140,14 @@ describe("messages between replicas", () => {
 
 describe("subjects between replicas", () => {
   it.each([
-    [`_trails.replica.${B}.node.${ID}`, { to: B, appId: ID }],
-    [`_trails.replica.${B}.nodes`, { to: B, appId: null }],
-    ["_trails.log", { to: "*", appId: null }],
+    [`_trails.replica.${B}.node.${ID}`, { to: B, about: "node", appId: ID }],
+    [`_trails.replica.${B}.nodes`, { to: B, about: "nodes", appId: null }],
+    [`_trails.replica.${B}.lease`, { to: B, about: "lease", appId: null }],
+    ["_trails.log", { to: "*", about: "log", appId: null }],
+    ["_trails.lease", { to: "*", about: "lease", appId: null }],
+    [`_trails.lease.${B}`, null],
+    [`_trails.replica.${B}.lease.${ID}`, null],
+    [`_trails.replica.${B}.log`, null],
     ["_trails.log.x", null],
     [`_trails.replica.${B}`, null],
     [`_trails.replica.${B}.node`, null],

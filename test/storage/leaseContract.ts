@@ -51,6 +51,23 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
       expect(await renew(boot)).toBe("reaped")
     })
 
+    it("of boots those are named that are reaped or released, and for ever", async () => {
+      const [alive, late, dead, released, unknown] = Array.from({ length: 5 }, () => randomUUID())
+      await renew(alive!)
+      await renew(late!, -1)
+      await renew(released!)
+      const named = async () => (await run(replicas.reaped([alive!, late!, dead!, released!, unknown!]))).toSorted()
+      expect(await named()).toEqual([])
+      await renew(dead!, -1)
+      await renew(late!)
+      await run(replicas.release(released!))
+      await reap(alive!)
+      expect(await named()).toEqual([dead, released].toSorted())
+      await renew(dead!)
+      expect(await named()).toEqual([dead, released].toSorted())
+      expect(await run(replicas.reaped([]))).toEqual([])
+    })
+
     it("a duty has one holder until it is released or runs out", async () => {
       const duty = `duty-${randomUUID()}`
       const [a, b] = [randomUUID(), randomUUID()]

@@ -4,8 +4,8 @@ import type { FakeDatabase } from "./FakeDatabase.ts"
 
 /** `replicas` and `leases` in memory, by the contract of ReplicaStore; the test clock is the database's clock. */
 export class FakeReplicas {
-  readonly replicas = new Map<string, { until: number; reaped: boolean }>()
-  readonly duties = new Map<string, { boot: string; until: number }>()
+  readonly replicas: Map<string, { until: number; reaped: boolean }>
+  readonly duties: Map<string, { boot: string; until: number }>
   readonly calls: Array<string> = []
   /** Boots that the network has cut off from the database: their calls never end. */
   readonly cut = new Set<string>()
@@ -13,6 +13,8 @@ export class FakeReplicas {
   renewalsHang = false
   /** A newer version has contracted the schema. */
   isOutdated = false
+  /** Questions whether boots are reaped, also those that are not answered. */
+  looks = 0
 
   /** How long a call takes before its effect on the rows. */
   slowMs = 0
@@ -25,8 +27,11 @@ export class FakeReplicas {
 
   readonly #database: FakeDatabase
 
-  constructor(database: FakeDatabase) {
+  /** With `others`: the same rows by a way of its own. */
+  constructor(database: FakeDatabase, others?: FakeReplicas) {
     this.#database = database
+    this.replicas = others?.replicas ?? new Map()
+    this.duties = others?.duties ?? new Map()
   }
 
   #call<A>(boot: string, operation: string, answer: (now: number) => A) {
@@ -84,6 +89,11 @@ export class FakeReplicas {
           )
           for (const [, row] of expired) row.reaped = true
           return expired.map(([other]) => other)
+        }),
+      reaped: (boots) =>
+        Effect.suspend(() => {
+          this.looks++
+          return this.#database.meet("reaped", () => boots.filter((boot) => this.replicas.get(boot)?.reaped === true))
         }),
       holdVerdicts: (boot) => this.#call(boot, "holdVerdicts", () => {}),
       holdDuty: (duty, boot, ttlMs) =>

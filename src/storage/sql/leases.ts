@@ -60,6 +60,14 @@ where boot <> $1::uuid and reaped_at is null and expires_at <= timestamptz 'epoc
 returning boot`
 }
 
+/** $1 boots, a JSON array. Answers those that are reaped. */
+export const reapedReplicas: Statement = {
+  name: "replica.reaped",
+  text: `
+select boot from public.replicas
+where boot in (select asked.id::uuid from jsonb_array_elements_text($1::jsonb) as asked(id)) and reaped_at is not null`
+}
+
 /** $1 boot, $2 ms. */
 export const holdVerdicts: Statement = {
   name: "replica.hold_verdicts",
