@@ -212,8 +212,8 @@ export const settingsTable = {
     "TRAILS_EVENTS_DEDUPE",
     "2m",
     "seconds",
-    "How long JetStream remembers an event's id: one that is published twice within it is stored once.",
-    parseDuration(1000, DAY)
+    "How long JetStream remembers an event's id: one that is published twice within it is stored once. At least 10.",
+    parseDuration(10_000, DAY)
   ),
   eventsReplicas: field(
     "TRAILS_EVENTS_REPLICAS",

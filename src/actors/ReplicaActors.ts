@@ -11,8 +11,9 @@ import { NodeStore } from "../storage/NodeStore.ts"
 import { ReplicaStore } from "../storage/ReplicaStore.ts"
 import type { Hint } from "../supervision/HintTarget.ts"
 import { monotonicClock } from "../supervision/MonotonicClock.ts"
+import { Rarely } from "../supervision/Rarely.ts"
 import { ReplicaLease } from "../supervision/ReplicaLease.ts"
-import { Telemetry } from "../Telemetry.ts"
+import { type ReplicaRefusal, Telemetry } from "../Telemetry.ts"
 import { ActorSystem } from "./ActorSystem.ts"
 import { Bus } from "./Bus.ts"
 import { importPublicKey, nodeEd25519, sha256 } from "./Ed25519.ts"
@@ -43,6 +44,20 @@ const impostorGate = () => {
 const messageOf = (what: Hint, epoch: number | null): NodeMessage =>
   what === "moved" ? { _tag: "Moved" } : { _tag: "Commanded", ...(epoch === null ? {} : { epoch }) }
 
+/** Between two log lines about one reason of refusals. */
+const SAY_AGAIN_MS = 60_000
+
+/** What an operator has to do something about: without it replicas go on, deaf to each other. */
+const REMEDIES: Partial<Record<ReplicaRefusal, string>> = {
+  bad_signature:
+    "a message between replicas is not signed with this server's key, and is not heard: give all replicas the same " +
+    "TRAILS_SERVER_KEY_FILE, or nodes of one can't go on at another; where they have it already, see who else may publish " +
+    "below _trails. (deploy/nats.conf)",
+  stale:
+    "a message between replicas is more than 30 s from this machine's clock, and is not heard: keep the clocks of all " +
+    "replicas on NTP"
+}
+
 /** Signed messages to the other replicas, and from them; null without a bus that reaches any. */
 const otherReplicas = Effect.fnUntraced(function* (lease: ReplicaLease["Service"]) {
   const { boot } = lease
@@ -65,6 +80,13 @@ const otherReplicas = Effect.fnUntraced(function* (lease: ReplicaLease["Service"
     sent: (kind) => telemetry.replicaMessagesSent.add(kind),
     dropped: () => telemetry.replicaHintsDropped.add()
   })
+  const rarely = new Rarely(monotonic, SAY_AGAIN_MS)
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const refused = (reason: ReplicaRefusal): void => {
+    telemetry.replicaMessagesRefused.add(reason)
+    const remedy = REMEDIES[reason]
+    if (remedy !== undefined && rarely.may(reason)) fork(Effect.logWarning(remedy))
+  }
   const inbox = new ReplicaInbox({
     boot,
     serverKey,
@@ -72,7 +94,7 @@ const otherReplicas = Effect.fnUntraced(function* (lease: ReplicaLease["Service"
     monotonic,
     awaitsLog: hints.awaitsForeign,
     accepted: (kind) => telemetry.replicaMessagesAccepted.add(kind),
-    refused: (reason) => telemetry.replicaMessagesRefused.add(reason)
+    refused
   })
   const inquiry = yield* makeLeaseInquiry({ lease, outbox, store: yield* ReplicaStore })
   const fork = Effect.runForkWith(yield* Effect.context<never>())

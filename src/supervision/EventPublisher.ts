@@ -23,6 +23,8 @@ const PULSE_MS = 5
 const SAVE_MS = 250
 /** Between two looks at the log's head. */
 const HEAD_MS = 1_000
+/** Between two looks at the stream while there is nothing to publish: somebody may have deleted it. */
+const STREAM_MS = 5_000
 const LAST_SAVE_MS = 500
 /** Between two tries to open the stream; doubled from the first to the last. */
 const RETRY_MS = [250, 5_000] as const
@@ -46,6 +48,7 @@ interface Place {
   headAt: number
   /** Null: to be opened. */
   stream: OpenOutlet | null
+  openedAt: number
   anchor: Anchor
   /** Events under way at once: halved when something came in between, doubled by success. */
   window: number
@@ -108,6 +111,7 @@ export const eventPublisher: Effect.Effect<
     savedAt: now(),
     headAt: Number.NEGATIVE_INFINITY,
     stream: null,
+    openedAt: Number.NEGATIVE_INFINITY,
     anchor: { _tag: "Sequence", last: 0 },
     window: MOST,
     misses: 0,
@@ -134,11 +138,16 @@ export const eventPublisher: Effect.Effect<
     yield* Effect.logWarning("the stream of tree events is new: it gets the log from its beginning")
   })
 
+  /** E3: a new anchor is looked for by the holder only, as the lease row has it. */
   const open = Effect.fnUntraced(function* (at: Place) {
+    at.stream = null
+    yield* save(at)
+    if (at.isDeposed) return
     const stream = yield* outlet.open
     if (stream.lastSequence === 0 && at.cursor > 0) yield* replay(at)
     at.anchor = { _tag: "Sequence", last: stream.lastSequence }
     at.stream = stream
+    at.openedAt = now()
   })
 
   /** A stream that opens may refuse every event all the same: only what was stored, or has not to be, ends a trouble. */
@@ -159,12 +168,10 @@ export const eventPublisher: Effect.Effect<
     )
   })
 
-  /** E3: something stands between; where, is looked up by the holder only. */
+  /** Something stands between. */
   const findPlace = Effect.fnUntraced(function* (at: Place) {
     eventTroubles.add("misplaced")
     at.window = Math.max(1, at.window >> 1)
-    yield* save(at)
-    if (at.isDeposed) return
     if (++at.misses % CROWDED === 0) {
       yield* say(
         "crowded",
@@ -232,6 +239,7 @@ export const eventPublisher: Effect.Effect<
       }
       // After the look: how far behind it is has to be seen just then.
       if (at.stream === null) yield* open(at)
+      if (at.isDeposed) return
       const { rows } = yield* log.all(at.cursor, MOST)
       newest = Math.max(newest, rows.at(-1)?.id ?? 0)
       if (rows.length > 0) {
@@ -242,6 +250,10 @@ export const eventPublisher: Effect.Effect<
       // The head was read before the page: what lies between holds no event.
       if (looks) at.cursor = Math.max(at.cursor, newest)
       if (at.cursor !== at.saved && now() - at.savedAt >= SAVE_MS) yield* save(at)
+      if (now() - at.openedAt >= STREAM_MS) {
+        yield* open(at)
+        continue
+      }
       yield* Effect.timeoutOption(Effect.andThen(stirred.await, Effect.sleep(PULSE_MS)), POLL_MS)
     }
   })

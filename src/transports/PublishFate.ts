@@ -8,6 +8,8 @@ const MISPLACED = new Set([10070, 10071, 10164])
 const UNFIT = new Set([10054, 10097])
 const NO_SPACE = 10047
 const SUBJECTS_OVERLAP = 10065
+/** No peers, or none without the stream; no cluster. */
+const TOO_MANY_COPIES = new Set([10005, 10074])
 const ANOTHER_STREAM = 10060
 
 const MAX_TEXT = 300
@@ -51,7 +53,9 @@ export const outletAway = (error: unknown): OutletAway => {
       ? "; lower TRAILS_EVENTS_MAX_BYTES, or give JetStream more room"
       : error.code === SUBJECTS_OVERLAP || error.code === ANOTHER_STREAM
         ? "; no other stream of this account may take subjects below trails."
-        : ""
+        : TOO_MANY_COPIES.has(error.code)
+          ? "; lower TRAILS_EVENTS_REPLICAS, or have as many nats-servers with JetStream in one cluster"
+          : ""
   const reason = error.status >= 500 && remedy === "" ? "away" : "refused"
   return new OutletAway({ reason, message: `JetStream says: ${textOf(error)}${remedy}` })
 }

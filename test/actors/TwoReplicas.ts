@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { Effect, Layer, ManagedRuntime } from "effect"
+import { Effect, Layer, Logger, ManagedRuntime } from "effect"
 import { ActorSystem } from "../../src/actors/ActorSystem.ts"
 import { defaultActorOptions } from "../../src/actors/LocalActorSystem.ts"
 import type { ControlFrame } from "../../src/protocol/Frames.ts"
@@ -28,7 +28,7 @@ const withWaiters = (limits: WaiterLimits) =>
 /** As long as any test: no look at the log without a hint. */
 const NEVER_MS = 3_600_000
 
-const runtimeOf = (storage: OpenStorage, bus: LossyBus, { polls }: ReplicaOptions) => {
+const runtimeOf = (storage: OpenStorage, bus: LossyBus, { polls }: ReplicaOptions, lines: Array<string>) => {
   const commands = Layer.effect(
     CommandStore,
     Effect.map(CommandStore, (store) => (polls ? store : { ...store, untold: () => Effect.succeed([]) }))
@@ -37,7 +37,8 @@ const runtimeOf = (storage: OpenStorage, bus: LossyBus, { polls }: ReplicaOption
   return ManagedRuntime.make(
     own.pipe(
       Layer.provideMerge(replicaLayer({ disconnectGrace: 0 }, defaultActorOptions, (store) => store, bus.layer)),
-      Layer.provideMerge(commands.pipe(Layer.provideMerge(shared(storage))))
+      Layer.provideMerge(commands.pipe(Layer.provideMerge(shared(storage)))),
+      Layer.provideMerge(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]))
     )
   )
 }
@@ -50,6 +51,8 @@ class Replica {
   readonly harness: Harness["Service"]
   readonly system: ActorSystem["Service"]
   readonly waiters: Waiters["Service"]
+  /** What it has logged. */
+  readonly lines: ReadonlyArray<string>
   readonly #commands: CommandStore["Service"]
   readonly #telemetry: Telemetry["Service"]
   readonly #runtime: ReturnType<typeof runtimeOf>
@@ -60,8 +63,10 @@ class Replica {
     system: ActorSystem["Service"],
     waiters: Waiters["Service"],
     commands: CommandStore["Service"],
-    telemetry: Telemetry["Service"]
+    telemetry: Telemetry["Service"],
+    lines: ReadonlyArray<string>
   ) {
+    this.lines = lines
     this.#runtime = runtime
     this.harness = harness
     this.system = system
@@ -71,14 +76,16 @@ class Replica {
   }
 
   static async start(storage: OpenStorage, bus: LossyBus, options: ReplicaOptions): Promise<Replica> {
-    const runtime = runtimeOf(storage, bus, options)
+    const lines: Array<string> = []
+    const runtime = runtimeOf(storage, bus, options, lines)
     return new Replica(
       runtime,
       await runtime.runPromise(Harness),
       await runtime.runPromise(ActorSystem),
       await runtime.runPromise(Waiters),
       await runtime.runPromise(CommandStore),
-      await runtime.runPromise(Telemetry)
+      await runtime.runPromise(Telemetry),
+      lines
     )
   }
 

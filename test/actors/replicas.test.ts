@@ -184,6 +184,9 @@ describe("10,000 forged messages", () => {
     for (let i = 0; i < 10_000; i++) bus.inject(forge[i % forge.length]!())
     await waitUntil("all are refused", async () => (await there.refusals()) - refused >= 10_000)
     expect((await there.refusals()) - refused).toBe(10_000)
+    // What an operator could mend is said, and once: another key, and another time.
+    const said = there.lines.filter((line) => line.startsWith("a message between replicas"))
+    expect(said.map((line) => /TRAILS_SERVER_KEY_FILE|NTP/.exec(line)?.[0])).toEqual(["TRAILS_SERVER_KEY_FILE", "NTP"])
     expect(there.accepted("commanded")).toBe(heard)
     expect(await there.run(there.harness.row(appId))).toEqual({ ...before, readAt: expect.any(Number) })
     expect([session.sent.length, session.ended]).toEqual([sent, undefined])

@@ -183,6 +183,8 @@ describe("refused at boot, with the remedy", () => {
     ["TRAILS_EVENTS_REPLICAS", "6", "a number from 1 to 5"],
     ["TRAILS_EVENTS_MAX_BYTES", "1MiB", "out of range"],
     ["TRAILS_EVENTS_DEDUPE", "8d", "out of range"],
+    // Less than a survivor needs to take the publishing over.
+    ["TRAILS_EVENTS_DEDUPE", "4s", "out of range"],
     ["TRAILS_MIN_LEVEL", "closed", "must be open or signed"],
     ["TRAILS_MIN_LEVEL", "encrypted", 'use "signed"'],
     ["TRAILS_ADMISSION", "all", "must be open, declared or ticket"],

@@ -198,36 +198,41 @@ describe("the publisher", () => {
     })
   )
 
-  check("who holds the duty no more finds no new place for what it had under way (E3)", (w) =>
-    Effect.gen(function* () {
-      yield* w.report(400)
-      yield* w.start("a")
-      yield* advance("5 seconds")
-      yield* w.report(10)
-      const [first = ""] = w.expected().slice(-10)
-      // It is paused with its messages on the way; meanwhile another one has published them, and the ids are forgotten.
-      w.stream.meddle = (id) => {
-        if (id !== first) return null
-        w.stream.meddle = () => null
-        w.stream.publish(
-          w.tables.log.slice(-10).map((row) => ({
-            id: `${row.appId}:${row.n}`,
-            cursor: row.id,
-            subject: "s",
-            body: new Uint8Array(),
-            bare: false
-          })),
-          { _tag: "Sequence", last: w.stream.messages.length }
-        )
-        w.stream.ids.clear()
-        const lease = w.tables.leases.get(PUBLISHER)!
-        w.tables.leases.set(PUBLISHER, { ...lease, holder: "b", expiresAt: Number.POSITIVE_INFINITY })
-        return null
-      }
-      yield* advance("1 minute")
-      assert.deepStrictEqual(w.stream.stored, w.expected())
-    })
-  )
+  for (const [how, fate] of [
+    ["refused", null],
+    ["without an answer", { _tag: "unknown", why: "closed" }]
+  ] as const) {
+    check(`who holds the duty no more finds no new place for what it had under way, and what is ${how} (E3)`, (w) =>
+      Effect.gen(function* () {
+        yield* w.report(400)
+        yield* w.start("a")
+        yield* advance("5 seconds")
+        yield* w.report(10)
+        const [first = ""] = w.expected().slice(-10)
+        // It is paused with its messages on the way; meanwhile another one has published them, and the ids are forgotten.
+        w.stream.meddle = (id) => {
+          if (id !== first) return null
+          w.stream.meddle = () => null
+          w.stream.publish(
+            w.tables.log.slice(-10).map((row) => ({
+              id: `${row.appId}:${row.n}`,
+              cursor: row.id,
+              subject: "s",
+              body: new Uint8Array(),
+              bare: false
+            })),
+            { _tag: "Sequence", last: w.stream.messages.length }
+          )
+          w.stream.ids.clear()
+          const lease = w.tables.leases.get(PUBLISHER)!
+          w.tables.leases.set(PUBLISHER, { ...lease, holder: "b", expiresAt: Number.POSITIVE_INFINITY })
+          return fate
+        }
+        yield* advance("1 minute")
+        assert.deepStrictEqual(w.stream.stored, w.expected())
+      })
+    )
+  }
 
   check("goes on after its lease row ran out early, by a jump of the database's clock, and nobody else took it", (w) =>
     Effect.gen(function* () {
@@ -291,6 +296,30 @@ describe("the publisher", () => {
       assert.deepStrictEqual(w.stream.stored, w.expected())
       yield* advance("1 minute")
       assert.strictEqual(w.tables.leases.get(PUBLISHER)?.holder, "b")
+    })
+  )
+
+  check("a stream that was deleted while nothing happens is made and filled again all the same (E5)", (w) =>
+    Effect.gen(function* () {
+      yield* w.report(10)
+      yield* w.start("a")
+      yield* advance("10 seconds")
+      w.stream.delete()
+      yield* advance("12 seconds")
+      assert.deepStrictEqual(w.stream.stored, w.expected())
+    })
+  )
+
+  check("who holds the duty no more does not look for a new place while nothing happens either (E3)", (w) =>
+    Effect.gen(function* () {
+      yield* w.report(10)
+      yield* w.start("a")
+      yield* advance("2 seconds")
+      w.stream.delete()
+      const lease = w.tables.leases.get(PUBLISHER)!
+      w.tables.leases.set(PUBLISHER, { ...lease, holder: "b", expiresAt: Number.POSITIVE_INFINITY })
+      yield* advance("1 minute")
+      assert.isFalse(w.stream.exists)
     })
   )
 })

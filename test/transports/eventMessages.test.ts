@@ -118,6 +118,10 @@ describe("what a refused publish says", () => {
     expect(outletAway(api(10047, 500))).toMatchObject({ reason: "refused" })
     expect(outletAway(api(10047, 500)).message).toContain("TRAILS_EVENTS_MAX_BYTES")
     expect(outletAway(api(10065)).message).toContain("no other stream")
+    for (const code of [10005, 10074]) {
+      expect(outletAway(api(code, 500))).toMatchObject({ reason: "refused" })
+      expect(outletAway(api(code, 500)).message).toContain("TRAILS_EVENTS_REPLICAS")
+    }
     expect(outletAway(api(10008, 503)).reason).toBe("away")
     expect(outletAway(new errors.TimeoutError()).reason).toBe("away")
   })
