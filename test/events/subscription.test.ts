@@ -124,9 +124,68 @@ describe("a subscription", () => {
       if (event.data.n === 5) break
     }
     const second = reading()
-    await waitUntil("the rest", () => second.seen.length === 6)
+    // nats-server 2.9 delivers one of those twice that go back while nobody asks.
+    const rest = () => [...new Set(second.seen.map(({ data }) => data.n))].toSorted((a, b) => a - b)
+    await waitUntil("the rest", () => rest().length === 6)
     expect(seen).toEqual([1, 2, 3, 4, 5])
-    expect(second.seen.map(({ data }) => data.n).toSorted((a, b) => a - b)).toEqual([5, 6, 7, 8, 9, 10])
+    expect(rest()).toEqual([5, 6, 7, 8, 9, 10])
+  })
+
+  it.for(["left", "closed"] as const)("gives back at once what was fetched ahead when its loop is %s", async (how) => {
+    const manager = await makeStream()
+    const node = new EventMaker()
+    for (let seq = 1; seq <= 64; seq++) await put(node.status(seq))
+    const first = subscribe(connection, { name: "test" })
+    const seen: Array<number> = []
+    for await (const event of first) {
+      seen.push(event.data.n)
+      const { num_ack_pending } = await manager.consumers.info(STREAM, "test")
+      if (num_ack_pending < 64) continue
+      if (how === "left") break
+      first.close()
+    }
+    expect(seen).toEqual([1])
+    const second = reading()
+    // nats-server 2.9 loses sight of a few of them until ackWaitMs.
+    await waitUntil("most of the rest, long before ackWaitMs", () => second.seen.length > 32)
+    expect(second.seen.some(({ redelivered }) => redelivered)).toBe(true)
+  })
+
+  it("misses nothing when its consumer is lost that began with what is new", async () => {
+    const manager = await makeStream()
+    const node = new EventMaker()
+    await put(node.status(1))
+    const { ids, subscription, troubles } = reading({ from: "now" })
+    await subscription.open()
+    await put(node.status(2))
+    await waitUntil("the first new one", () => ids().length === 1)
+    await connection.flush()
+    const { config } = await manager.consumers.info(STREAM, "test")
+    await manager.consumers.delete(STREAM, "test")
+    await put(node.status(3))
+    await waitUntil("the next one", () => ids().length >= 2, { withinMs: 20_000 })
+    expect(ids()).toEqual([`${node.appId}:2`, `${node.appId}:3`])
+    expect(troubles).not.toEqual([])
+    expect(config.deliver_policy).toBe("new")
+  }, 30_000)
+
+  it("tells of events that the stream has dropped before it read them", async () => {
+    const manager = await makeStream()
+    await manager.streams.update(STREAM, { max_msgs: 3 })
+    const node = new EventMaker()
+    for (let seq = 1; seq <= 3; seq++) await put(node.status(seq))
+    for await (const event of subscribe(connection, { name: "test", ack: "manual", prefetch: 1 })) {
+      event.ack()
+      if (event.data.n === 2) break
+    }
+    await connection.flush()
+    await manager.streams.update(STREAM, { max_msgs: 1 })
+    await put(node.status(4))
+    await put(node.status(5))
+    const { ids, troubles } = reading()
+    await waitUntil("what is left", () => ids().length === 1)
+    expect(ids()).toEqual([`${node.appId}:5`])
+    expect(troubles).toEqual([expect.objectContaining({ name: "EventsMissed", from: 3, to: 4 })])
   })
 
   it("manual: nothing is acked but by its user, and what is given back comes again", async () => {
