@@ -19,12 +19,14 @@ export class ReceivedEvent {
   /** Whether a node's frame is what the node has signed. */
   readonly verdict: Verdict
   readonly #message: JsMsg
+  readonly #onAck: () => void
   #isSettled = false
 
-  constructor(event: TreeEvent, verdict: Verdict, message: JsMsg) {
+  constructor(event: TreeEvent, verdict: Verdict, message: JsMsg, onAck = () => {}) {
     this.event = event
     this.verdict = verdict
     this.#message = message
+    this.#onAck = onAck
   }
 
   /** `<appId>:<n>` */
@@ -78,7 +80,10 @@ export class ReceivedEvent {
 
   /** It is dealt with: it is not delivered again. */
   ack(): void {
-    this.#settle(() => this.#message.ack())
+    this.#settle(() => {
+      this.#message.ack()
+      this.#onAck()
+    })
   }
 
   /** It is delivered again, after later ones, not before so many milliseconds. */

@@ -16,7 +16,7 @@ export interface SubscribeOptions extends EventFilter {
   readonly verifier?: Verifier
   /** Called with what is no event; it is not delivered again. */
   readonly onBad?: (bad: BadEvent) => void
-  /** Called with what keeps events from coming, for a log; it goes on by itself. */
+  /** Called with what keeps events from coming, and with `EventsMissed`, for a log; it goes on by itself. */
   readonly onTrouble?: (error: Error) => void
   /** Default `trails`. */
   readonly stream?: string

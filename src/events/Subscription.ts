@@ -1,14 +1,17 @@
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream"
 import type { NatsConnection } from "@nats-io/transport-node"
-import { DurableConsumer } from "./DurableConsumer.ts"
+import { DurableConsumer, type Standing } from "./DurableConsumer.ts"
 import { fits } from "./Filters.ts"
 import { isBad, readMessage, ReceivedEvent } from "./ReceivedEvent.ts"
+import { Position } from "./Position.ts"
 import type { SubscribeOptions } from "./SubscribeOptions.ts"
 import { unverified } from "./Verdict.ts"
 
 const PREFETCH = 64
 const HEARTBEAT_MS = 5_000
 const RETRY_MS = [200, 5_000] as const
+
+const giveBack = (message: JsMsg): void => message.nak()
 
 const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
@@ -22,6 +25,7 @@ export class Subscription implements AsyncIterable<ReceivedEvent> {
   readonly #options: SubscribeOptions
   readonly #consumer: DurableConsumer
   #messages: ConsumerMessages | null = null
+  #position = new Position(1)
   #wake = () => {}
   #isClosed = false
   #bad = 0
@@ -39,11 +43,11 @@ export class Subscription implements AsyncIterable<ReceivedEvent> {
 
   /** Makes the consumer, if it is not there; events are kept for it from then on. Rejects when there is no stream yet. */
   async open(): Promise<this> {
-    await this.#consumer.ensure()
+    await this.#ensure()
     return this
   }
 
-  /** Ends the loop; the consumer stays, and what was not acked comes again. */
+  /** Ends the loop; the consumer stays, and what was not acked comes again: what was fetched ahead at once, and in order. */
   close(): void {
     this.#isClosed = true
     this.#messages?.stop()
@@ -55,12 +59,11 @@ export class Subscription implements AsyncIterable<ReceivedEvent> {
     try {
       while (this.#isOpen()) {
         try {
-          for await (const message of await this.#fetch()) {
+          const messages = (await this.#fetch())[Symbol.asyncIterator]()
+          for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
             delay = RETRY_MS[0]
-            const received = await this.#receive(message)
-            if (received === null) continue
-            yield received
-            if (this.#options.ack !== "manual") received.ack()
+            if (this.#isClosed) giveBack(next.value)
+            else yield* this.#deliver(next.value, messages)
           }
         } catch (error) {
           this.#report(errorOf(error))
@@ -76,12 +79,32 @@ export class Subscription implements AsyncIterable<ReceivedEvent> {
     if (failure instanceof Error) throw failure
   }
 
+  /** One event to the loop. When the loop is left in its turn, it and what was fetched behind it go back, in their order. */
+  async *#deliver(message: JsMsg, rest: AsyncIterator<JsMsg>): AsyncGenerator<ReceivedEvent, void, void> {
+    const received = await this.#receive(message)
+    if (received === null) return
+    let isLeft = true
+    try {
+      yield received
+      isLeft = false
+    } finally {
+      if (isLeft) {
+        // First: what is given back to a consumer that still has our request comes here, where nobody reads it.
+        this.close()
+        if (this.#options.ack !== "manual") received.nak()
+        for (let next = await rest.next(); next.done !== true; next = await rest.next()) giveBack(next.value)
+      }
+    }
+    if (this.#options.ack !== "manual") received.ack()
+  }
+
   #isOpen(): boolean {
     return !this.#isClosed && !this.#connection.isClosed()
   }
 
   async #fetch(): Promise<ConsumerMessages> {
-    const consumer = await this.#consumer.ensure()
+    const { consumer, position } = await this.#ensure()
+    this.#position = position
     this.#messages = await consumer.consume({
       max_messages: this.#options.prefetch ?? PREFETCH,
       idle_heartbeat: HEARTBEAT_MS,
@@ -91,22 +114,31 @@ export class Subscription implements AsyncIterable<ReceivedEvent> {
     return this.#messages
   }
 
+  #ensure(): Promise<Standing> {
+    return this.#consumer.ensure((missed) => this.#report(missed))
+  }
+
   async #receive(message: JsMsg): Promise<ReceivedEvent | null> {
+    const position = this.#position
+    const settled = () => position.settled(message.seq)
+    position.delivered(message.seq)
     const read = readMessage(message)
     if (isBad(read)) {
       this.#bad++
       // Without the reason: servers before 2.10 heed no TERM that says more.
       message.term()
+      settled()
       this.#call(() => this.#options.onBad?.(read))
       return null
     }
     if (!fits(this.#options, read)) {
       message.ack()
+      settled()
       return null
     }
     const { verifier } = this.#options
     const verdict = verifier === undefined ? unverified("not_asked") : await verifier.verify(read)
-    return new ReceivedEvent(read, verdict, message)
+    return new ReceivedEvent(read, verdict, message, settled)
   }
 
   #report(error: Error): void {

@@ -1,6 +1,7 @@
 /** The subscriber library of tree events: docs/events.md. */
 export type { TreeEventKind } from "../protocol/Subjects.ts"
 export type { TreeEvent, TreeEventData } from "../protocol/TreeEvent.ts"
+export { EventsMissed } from "./EventsMissed.ts"
 export { type EventFilter, subjectsOf } from "./Filters.ts"
 export { type BadEvent, ReceivedEvent } from "./ReceivedEvent.ts"
 export { registeredFromStream } from "./registeredFromStream.ts"

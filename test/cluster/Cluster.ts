@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly replicas?: number
   /** Default 3. */
   readonly natsServers?: number
+  /** The nats-servers have JetStream, so that tree events are published. Default false. */
+  readonly jetstream?: boolean
   /** Weakest level accepted. Default `open`. */
   readonly level?: Level
   /** Settings of every replica (PROTOCOL §13). */
@@ -97,7 +99,10 @@ export class Cluster implements ServerAddress, AsyncDisposable {
       const postgres = await Postgres.create()
       undo.push(() => postgres.dispose())
       // Clients are not told of the other servers: they would find ways past their links.
-      const nats = await NatsServer.mesh(options.natsServers ?? 3, { config: "cluster { no_advertise: true }" })
+      const nats = await NatsServer.mesh(options.natsServers ?? 3, {
+        config: "cluster { no_advertise: true }",
+        jetstream: options.jetstream ?? false
+      })
       undo.push(() => Promise.all(nats.map((server) => server.dispose())))
       const serverKey = makeKeypair()
       const port = await freePort()

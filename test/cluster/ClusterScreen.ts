@@ -70,4 +70,8 @@ admin key  ${cluster.adminKeyFile}
 The command line finds it by
 
   export TRAILS_SERVER=${cluster.url} TRAILS_ADMIN_KEY_FILE=${cluster.adminKeyFile}
+
+and a subscriber to tree events (docs/events.md) by
+
+  export NATS_URL=${cluster.nats.map(({ url }) => url).join(",")}
 `

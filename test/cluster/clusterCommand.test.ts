@@ -3,7 +3,9 @@ import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { connect } from "@nats-io/transport-node"
 import { afterEach, expect, it } from "vitest"
+import { subscribe } from "../../src/events/index.ts"
 import { leash } from "../harness/Leash.ts"
 import { withoutSurroundings } from "../harness/surroundings.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
@@ -80,6 +82,16 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 })
 
+/** As docs/events.md says it. */
+const firstEvent = async (servers: string) => {
+  const connection = await connect({ servers: servers.split(","), maxReconnectAttempts: -1 })
+  try {
+    for await (const event of subscribe(connection, { name: "first" })) return event.data
+  } finally {
+    await connection.close()
+  }
+}
+
 const gone = (pids: ReadonlyArray<number>) =>
   waitUntil("nothing is left of it", () => !pids.some(lives), { withinMs: 20_000 })
 
@@ -93,6 +105,8 @@ it("the command line works by what it prints, through faults by line; quit ends 
   const user = new User({ folder: home, http: server! })
   const trails = (...args: ReadonlyArray<string>) => user.trails(args, { TRAILS_ADMIN_KEY_FILE: key! }).ended
   expect(await trails("run", "--name", "one", "--", "true")).toMatchObject({ code: 0, stderr: "" })
+  const [, nats] = await program.says(/export NATS_URL=(\S+)/)
+  expect(await firstEvent(nats!)).toMatchObject({ kind: "scheduled", app_name: "one" })
 
   await program.line("kill trailsd1", /trailsd1 is dead/)
   await waitUntil("the balancer leaves it out", async () => {

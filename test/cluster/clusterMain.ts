@@ -58,6 +58,7 @@ console.log("Starting a Postgres, nats-servers and replicas of trailsd ...")
 const cluster = await Cluster.start({
   replicas: count("replicas", replicas),
   natsServers: count("nats", nats),
+  jetstream: true,
   level: signed ? "signed" : "open"
 }).catch((error: unknown) => {
   // A Ctrl-C of a terminal reaches what is being started, too.

@@ -13,6 +13,7 @@ import {
 } from "../../src/events/index.ts"
 import { treeEventSubject } from "../../src/protocol/Subjects.ts"
 import type { TreeEvent } from "../../src/protocol/TreeEvent.ts"
+import { makeKeypair } from "../harness/Keypair.ts"
 import { NatsServer } from "../harness/NatsServer.ts"
 import { STREAM } from "../harness/StreamReader.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
@@ -124,9 +125,68 @@ describe("a subscription", () => {
       if (event.data.n === 5) break
     }
     const second = reading()
-    await waitUntil("the rest", () => second.seen.length === 6)
+    // nats-server 2.9 delivers one of those twice that go back while nobody asks.
+    const rest = () => [...new Set(second.seen.map(({ data }) => data.n))].toSorted((a, b) => a - b)
+    await waitUntil("the rest", () => rest().length === 6)
     expect(seen).toEqual([1, 2, 3, 4, 5])
-    expect(second.seen.map(({ data }) => data.n).toSorted((a, b) => a - b)).toEqual([5, 6, 7, 8, 9, 10])
+    expect(rest()).toEqual([5, 6, 7, 8, 9, 10])
+  })
+
+  it.for(["left", "closed"] as const)("gives back at once what was fetched ahead when its loop is %s", async (how) => {
+    const manager = await makeStream()
+    const node = new EventMaker()
+    for (let seq = 1; seq <= 64; seq++) await put(node.status(seq))
+    const first = subscribe(connection, { name: "test" })
+    const seen: Array<number> = []
+    for await (const event of first) {
+      seen.push(event.data.n)
+      const { num_ack_pending } = await manager.consumers.info(STREAM, "test")
+      if (num_ack_pending < 64) continue
+      if (how === "left") break
+      first.close()
+    }
+    expect(seen).toEqual([1])
+    const second = reading()
+    // nats-server 2.9 loses sight of a few of them until ackWaitMs.
+    await waitUntil("most of the rest, long before ackWaitMs", () => second.seen.length > 32)
+    expect(second.seen.some(({ redelivered }) => redelivered)).toBe(true)
+  })
+
+  it("misses nothing when its consumer is lost that began with what is new", async () => {
+    const manager = await makeStream()
+    const node = new EventMaker()
+    await put(node.status(1))
+    const { ids, subscription, troubles } = reading({ from: "now" })
+    await subscription.open()
+    await put(node.status(2))
+    await waitUntil("the first new one", () => ids().length === 1)
+    await connection.flush()
+    const { config } = await manager.consumers.info(STREAM, "test")
+    await manager.consumers.delete(STREAM, "test")
+    await put(node.status(3))
+    await waitUntil("the next one", () => ids().length >= 2, { withinMs: 20_000 })
+    expect(ids()).toEqual([`${node.appId}:2`, `${node.appId}:3`])
+    expect(troubles).not.toEqual([])
+    expect(config.deliver_policy).toBe("new")
+  }, 30_000)
+
+  it("tells of events that the stream has dropped before it read them", async () => {
+    const manager = await makeStream()
+    await manager.streams.update(STREAM, { max_msgs: 3 })
+    const node = new EventMaker()
+    for (let seq = 1; seq <= 3; seq++) await put(node.status(seq))
+    for await (const event of subscribe(connection, { name: "test", ack: "manual", prefetch: 1 })) {
+      event.ack()
+      if (event.data.n === 2) break
+    }
+    await connection.flush()
+    await manager.streams.update(STREAM, { max_msgs: 1 })
+    await put(node.status(4))
+    await put(node.status(5))
+    const { ids, troubles } = reading()
+    await waitUntil("what is left", () => ids().length === 1)
+    expect(ids()).toEqual([`${node.appId}:5`])
+    expect(troubles).toEqual([expect.objectContaining({ name: "EventsMissed", from: 3, to: 4 })])
   })
 
   it("manual: nothing is acked but by its user, and what is given back comes again", async () => {
@@ -163,6 +223,11 @@ describe("a subscription", () => {
     // Genuine, on another node's subject.
     await put(good, treeEventSubject("default", "status", new EventMaker().path, sha256))
     await put(good, treeEventSubject("default", "crash", node.path, sha256))
+    // On its subject, and about a node that is not there.
+    const elsewhere = new EventMaker(new EventMaker()).path
+    await put(node.event("crash", undefined, { path: elsewhere }))
+    await put(node.event("crash", undefined, { path: elsewhere, root_id: elsewhere[0]! }))
+    await put(node.event("crash", undefined, { parent_id: elsewhere[0]! }))
     await put(good)
     const { bad, ids, subscription } = reading({
       onBad: (one) => {
@@ -172,7 +237,7 @@ describe("a subscription", () => {
     })
     await waitUntil("the good one", () => ids().length === 1)
     expect(ids()).toEqual([good.id])
-    expect(subscription.bad).toBe(10)
+    expect(subscription.bad).toBe(13)
     expect(new Set(bad.map(({ reason }) => reason))).toEqual(new Set(["not_json", "not_an_event", "wrong_subject"]))
     await waitUntil("all are dealt with", async () => {
       const { num_ack_pending, num_pending } = await manager.consumers.info(STREAM, "test")
@@ -216,6 +281,29 @@ describe("a subscription", () => {
     const seeing = reading({ name: "seeing", kinds: ["status"], verifier: new Verifier({ ...trust, registered }) })
     await waitUntil("it is there", () => seeing.seen.length === 1)
     expect(seeing.seen[0]!.verdict).toMatchObject({ verified: true, by: "node" })
+  })
+
+  it("finds the key of each incarnation that the stream still tells of", async () => {
+    await makeStream()
+    const [node, other] = [new EventMaker(), new EventMaker()]
+    const later = makeKeypair()
+    await put(node.connected())
+    await put(other.connected())
+    await put(node.status(1))
+    await put(node.event("rebound", node.registeredFrame(node.server, 2, later.text), { incarnation: 2 }))
+    await put(node.event("status", node.statusFrame(1, "{}", later, 2), { incarnation: 2, seq: 1 }))
+    await put(node.event("connected", node.registeredFrame(node.server, 3), { incarnation: 3 }))
+    await put(node.event("status", node.statusFrame(1, "{}", node.keys, 3), { incarnation: 3, seq: 1 }))
+    await put(node.event("status", node.statusFrame(1, "{}", node.keys, 4), { incarnation: 4, seq: 1 }))
+    const verifier = new Verifier({ serverKey: node.server.text, registered: registeredFromStream(connection) })
+    const { seen } = reading({ kinds: ["status"], verifier })
+    await waitUntil("all of them", () => seen.length === 4)
+    expect(seen.map(({ verdict }) => (verdict.verified ? verdict.key : verdict.reason))).toEqual([
+      node.keys.text,
+      later.text,
+      node.keys.text,
+      "key_unknown"
+    ])
   })
 
   it("ends with its connection", async () => {
