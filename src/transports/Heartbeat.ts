@@ -9,7 +9,9 @@ export interface Pinged {
 }
 
 /**
- * Half-open detection of one socket, driven by the one sweep: silent for an interval → ping; silent for another → dead.
+ * Half-open detection of one socket, driven by the one sweep. It is pinged once an interval, whatever is heard of it: the peer
+ * leaves a server of which it hears nothing, and what it says itself need not be answered. Silent for two intervals, and for
+ * one of them after a ping → dead.
  * With the sweep's grain that is at most 2 intervals + 1 s (P8). Many nodes on a socket: the shortest interval counts.
  */
 export class Heartbeat {
@@ -19,6 +21,8 @@ export class Heartbeat {
   #read = 0
   #heardAt = 0
   #pingedAt = 0
+  /** When the first ping since then was sent; null: none was. */
+  #askedAt: number | null = null
 
   constructor(socket: Pingable) {
     this.#socket = socket
@@ -26,7 +30,8 @@ export class Heartbeat {
 
   add(intervalMs: number, now: number): void {
     if (intervalMs === 0 || (this.#interval !== 0 && this.#interval <= intervalMs)) return
-    if (this.#interval === 0) this.#hear(now)
+    if (this.#interval === 0) this.#pingedAt = now
+    this.#hear(now)
     this.#interval = intervalMs
   }
 
@@ -42,13 +47,12 @@ export class Heartbeat {
   /** `excused`: we have not read this socket ourselves, so its silence says nothing (PROTOCOL §7). */
   isDead(now: number, excused: boolean): boolean {
     if (this.#interval === 0) return false
-    if (excused || this.#socket.bytesRead !== this.#read) {
-      this.#hear(now)
-      return false
-    }
-    if (this.#pingedAt !== 0) return now - this.#pingedAt >= this.#interval
-    if (now - this.#heardAt >= this.#interval) {
+    if (excused || this.#socket.bytesRead !== this.#read) this.#hear(now)
+    const interval = this.#interval
+    if (this.#askedAt !== null && now - this.#askedAt >= interval && now - this.#heardAt >= 2 * interval) return true
+    if (now - this.#pingedAt >= interval) {
       this.#pingedAt = now
+      this.#askedAt ??= now
       this.#socket.ping()
     }
     return false
@@ -57,6 +61,6 @@ export class Heartbeat {
   #hear(now: number): void {
     this.#read = this.#socket.bytesRead
     this.#heardAt = now
-    this.#pingedAt = 0
+    this.#askedAt = null
   }
 }

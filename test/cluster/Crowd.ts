@@ -1,10 +1,10 @@
 import { makeInit } from "../../src/client/init.ts"
 import { nodePlatform } from "../../src/client/NodePlatform.ts"
 import type { Child, TrailsNode } from "../../src/client/TrailsNode.ts"
-import { queryPostgres } from "../harness/StoredState.ts"
 import { makeEnvelope } from "../harness/TestEnvelope.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
 import type { Cluster } from "./Cluster.ts"
+import { Holders } from "./Holders.ts"
 import type { Replica } from "./Replica.ts"
 
 const platform = { ...nodePlatform, watchExit: () => {} }
@@ -59,29 +59,7 @@ export class Crowd implements AsyncDisposable {
 
   /** The replica that holds each attached node, by the node's id. */
   async holders(): Promise<ReadonlyMap<string, Replica>> {
-    const { replicas } = await this.#cluster.state()
-    const byBoot = new Map(replicas.map(({ name, standing }) => [standing?.boot, this.#cluster.replica(name)]))
-    const rows = await queryPostgres(
-      this.#cluster.postgres.url,
-      "select app_id, owner from node_status where status in ('connected', 'running')"
-    )
-    return new Map(
-      rows.flatMap((row) => {
-        const replica = byBoot.get(String(row["owner"]))
-        return replica === undefined ? [] : [[String(row["app_id"]), replica]]
-      })
-    )
-  }
-
-  /** For each node a replica that does not hold it. */
-  async elsewhere(): Promise<(node: { readonly appId: string }) => Replica> {
-    const holders = await this.holders()
-    const { replicas } = this.#cluster
-    return ({ appId }) => {
-      const holder = holders.get(appId)
-      if (holder === undefined) throw new Error(`nobody holds ${appId}`)
-      return replicas[(replicas.indexOf(holder) + 1) % replicas.length]!
-    }
+    return (await Holders.read(this.#cluster)).byNode
   }
 
   /** They leave without a word. */

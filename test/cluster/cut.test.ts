@@ -8,6 +8,7 @@ import { waitUntil } from "../harness/waitUntil.ts"
 import { Fleet } from "../system/Fleet.ts"
 import { Cluster } from "./Cluster.ts"
 import { Crowd } from "./Crowd.ts"
+import { Holders } from "./Holders.ts"
 
 const LEASE_MS = 5000
 /** After a fault heals everything completes within so long (P20). */
@@ -173,11 +174,11 @@ describe("a replica that is cut off", () => {
       withinMs: HEALED_MS,
       everyMs: 200
     })
-    const elsewhere = await crowd.elsewhere()
+    const holders = await Holders.read(cluster)
     const answers = await Promise.all(
       crowd.all.map(async (node) => {
         const body = { action: "echo", payload: node.appId, timeoutMs: 12_000 }
-        return await post(elsewhere(node).http, `apps/${node.appId}/control`, body)
+        return await post(holders.elsewhere(node)[0]!.http, `apps/${node.appId}/control`, body)
       })
     )
     expect(answers.map(({ body }) => (body as { readonly result: unknown }).result)).toEqual(
