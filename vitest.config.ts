@@ -12,7 +12,7 @@ dropSurroundings()
 const compileCache = compileCacheFolder()
 if (compileCache !== null) process.env["NODE_COMPILE_CACHE"] ??= compileCache
 
-/** Tests of modules: what one file leaves behind, another does not see, so that files share a process, and load effect once. */
+/** Of modules: a file leaves nothing behind, so that files share processes and load effect once for all. */
 const modules = [
   ...["actors", "client", "conformance", "events", "protocol", "rest", "run", "settings", "storage", "supervision"],
   "transports"
