@@ -97,7 +97,6 @@ const otherReplicas = Effect.fnUntraced(function* (lease: ReplicaLease["Service"
     refused
   })
   const inquiry = yield* makeLeaseInquiry({ lease, outbox, store: yield* ReplicaStore })
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
   yield* Effect.acquireRelease(
     Effect.sync(() => hints.listen({ onCommit: outbox.committed, onUnnamed: outbox.committed })),
     (unlisten) => Effect.sync(unlisten)
