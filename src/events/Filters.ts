@@ -1,5 +1,5 @@
 import { hashed } from "./Crypto.ts"
-import type { TreeEvent } from "../protocol/TreeEvent.ts"
+import type { TreeEvent, TreeEventData } from "../protocol/TreeEvent.ts"
 import { encodeNamespace, label, parseTreeEventSubject, type TreeEventKind } from "../protocol/Subjects.ts"
 import { SUBJECT_LABELS } from "../protocol/Limits.ts"
 import { isUuid } from "../protocol/Uuid.ts"
@@ -34,8 +34,13 @@ export const fits = ({ kinds, namespace, subtree }: EventFilter, { data }: TreeE
   (kinds === undefined || kinds.length === 0 || (kinds as ReadonlyArray<string>).includes(data.kind)) &&
   (subtree === undefined || subtree.every((appId, index) => data.path[index] === appId))
 
+/** Whether the path is that of its node: what was on a subject of its path could be about any other. */
+const isWhole = ({ app_id, parent_id, path, root_id }: TreeEventData): boolean =>
+  path[0] === root_id && path.at(-1) === app_id && (path.at(-2) ?? null) === parent_id
+
 /** Whether the event may stand on this subject: its kind, its namespace and its place are those of its ids. */
 export const belongsOn = (subject: string, { data }: TreeEvent): boolean => {
+  if (!isWhole(data)) return false
   const address = parseTreeEventSubject(subject)
   // A kind of a newer server is no reason to drop it.
   if (address === null) return subject.split(".")[2] === data.kind

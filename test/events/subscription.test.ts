@@ -13,6 +13,7 @@ import {
 } from "../../src/events/index.ts"
 import { treeEventSubject } from "../../src/protocol/Subjects.ts"
 import type { TreeEvent } from "../../src/protocol/TreeEvent.ts"
+import { makeKeypair } from "../harness/Keypair.ts"
 import { NatsServer } from "../harness/NatsServer.ts"
 import { STREAM } from "../harness/StreamReader.ts"
 import { waitUntil } from "../harness/waitUntil.ts"
@@ -222,6 +223,11 @@ describe("a subscription", () => {
     // Genuine, on another node's subject.
     await put(good, treeEventSubject("default", "status", new EventMaker().path, sha256))
     await put(good, treeEventSubject("default", "crash", node.path, sha256))
+    // On its subject, and about a node that is not there.
+    const elsewhere = new EventMaker(new EventMaker()).path
+    await put(node.event("crash", undefined, { path: elsewhere }))
+    await put(node.event("crash", undefined, { path: elsewhere, root_id: elsewhere[0]! }))
+    await put(node.event("crash", undefined, { parent_id: elsewhere[0]! }))
     await put(good)
     const { bad, ids, subscription } = reading({
       onBad: (one) => {
@@ -231,7 +237,7 @@ describe("a subscription", () => {
     })
     await waitUntil("the good one", () => ids().length === 1)
     expect(ids()).toEqual([good.id])
-    expect(subscription.bad).toBe(10)
+    expect(subscription.bad).toBe(13)
     expect(new Set(bad.map(({ reason }) => reason))).toEqual(new Set(["not_json", "not_an_event", "wrong_subject"]))
     await waitUntil("all are dealt with", async () => {
       const { num_ack_pending, num_pending } = await manager.consumers.info(STREAM, "test")
@@ -275,6 +281,29 @@ describe("a subscription", () => {
     const seeing = reading({ name: "seeing", kinds: ["status"], verifier: new Verifier({ ...trust, registered }) })
     await waitUntil("it is there", () => seeing.seen.length === 1)
     expect(seeing.seen[0]!.verdict).toMatchObject({ verified: true, by: "node" })
+  })
+
+  it("finds the key of each incarnation that the stream still tells of", async () => {
+    await makeStream()
+    const [node, other] = [new EventMaker(), new EventMaker()]
+    const later = makeKeypair()
+    await put(node.connected())
+    await put(other.connected())
+    await put(node.status(1))
+    await put(node.event("rebound", node.registeredFrame(node.server, 2, later.text), { incarnation: 2 }))
+    await put(node.event("status", node.statusFrame(1, "{}", later, 2), { incarnation: 2, seq: 1 }))
+    await put(node.event("connected", node.registeredFrame(node.server, 3), { incarnation: 3 }))
+    await put(node.event("status", node.statusFrame(1, "{}", node.keys, 3), { incarnation: 3, seq: 1 }))
+    await put(node.event("status", node.statusFrame(1, "{}", node.keys, 4), { incarnation: 4, seq: 1 }))
+    const verifier = new Verifier({ serverKey: node.server.text, registered: registeredFromStream(connection) })
+    const { seen } = reading({ kinds: ["status"], verifier })
+    await waitUntil("all of them", () => seen.length === 4)
+    expect(seen.map(({ verdict }) => (verdict.verified ? verdict.key : verdict.reason))).toEqual([
+      node.keys.text,
+      later.text,
+      node.keys.text,
+      "key_unknown"
+    ])
   })
 
   it("ends with its connection", async () => {
