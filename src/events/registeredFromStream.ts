@@ -25,12 +25,12 @@ export const registeredFromStream =
   async (data: TreeEventData): Promise<string | null> => {
     const { streams } = await jetstreamManager(connection, { checkAPI: false })
     const subjectOf = (kind: (typeof KINDS)[number]) => treeEventSubject(data.namespace, kind, data.path, hashed)
-    const isSought = (found: TreeEventData | undefined): found is TreeEventData =>
-      found?.frame !== undefined && found.app_id === data.app_id && found.incarnation === data.incarnation
+    const frameIn = (found: TreeEventData | undefined): string | null =>
+      found?.app_id === data.app_id && found.incarnation === data.incarnation ? (found.frame ?? null) : null
     for (const kind of KINDS) {
       const message = await streams.getMessage(stream, { last_by_subj: subjectOf(kind) })
-      const found = message === null ? undefined : dataOf(message)
-      if (isSought(found)) return found.frame ?? null
+      const frame = message === null ? null : frameIn(dataOf(message))
+      if (frame !== null) return frame
     }
     for (const kind of BEGINNINGS) {
       let seq = 1
@@ -39,8 +39,9 @@ export const registeredFromStream =
         const message = await streams.getMessage(stream, query)
         if (message === null) break
         const found = dataOf(message)
-        if (isSought(found)) return found.frame ?? null
-        if (found !== undefined && found.app_id === data.app_id && found.incarnation > data.incarnation) break
+        const frame = frameIn(found)
+        if (frame !== null) return frame
+        if (found?.app_id === data.app_id && found.incarnation > data.incarnation) break
         seq = message.seq + 1
       }
     }

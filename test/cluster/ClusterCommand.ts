@@ -120,7 +120,7 @@ export const readClusterCommand = (line: string): ClusterCommand => {
   if (verb === undefined || verb === "") return { verb: "nothing" }
   if (!isVerb(verb)) {
     const near = nearestName(verb, Object.keys(table))
-    const hint = near === null ? "" : `, did you mean ${near}?`
+    const hint = near === null ? "." : `, did you mean ${near}?`
     throw new ClusterError(`there is no command "${verb}"${hint} There are ${Object.keys(table).join(", ")}`)
   }
   const { read, usage } = table[verb]

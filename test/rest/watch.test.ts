@@ -246,6 +246,26 @@ describe.each(forms)("GET watch as %s", (form) => {
     assert.strictEqual(await gauge("trails_watchers"), 0)
   })
 
+  it("another node's cursor is refused: behind it this one's rows would be passed over", async () => {
+    const [busy, quiet] = [await born(), await born()]
+    await busy.report(4)
+    const seen = await watch(`?app=${busy.appId}&from=0`)
+    await waitUntil("all of the busy one's", () => seen.events.length === 5)
+    const cursor = seen.events.at(-1)!.cursor
+    const refused = () =>
+      expectRefusal([400, "bad_parameter", "from is no cursor of this app"], `?app=${quiet.appId}&from=${cursor}`)
+    await refused()
+    // Whether or not it has come that far since.
+    await quiet.report(9)
+    await refused()
+    const [id] = cursor.split("-")
+    const followed = await watch(`?app=${quiet.appId}&from=${id}`)
+    await waitUntil("what the quiet one has said since", () => followed.events.length === 9)
+    await busy.report()
+    const resumed = await watch(`?app=${busy.appId}&from=${cursor}`)
+    await waitUntil("what the busy one has said since", () => resumed.events.length === 1)
+  })
+
   it("more than the process takes are refused as retryable, until one leaves", async () => {
     const { watchers } = WATCH_LIMITS
     const all: Array<WatchClient> = []

@@ -41,6 +41,9 @@ const readScope = (text: string | undefined, app: string | undefined): TreeSubje
     : badRequest("bad_parameter", "scope must be children or subtree")
 }
 
+const anew = (cursorName: string): string =>
+  `begin anew, with 0 for all that the log has, or without ${cursorName} for what comes`
+
 /** What `GET events` and `GET watch` have in common: what may be read by whom, and from where on. */
 export const makeEventQuery = (authority: Authority) =>
   Effect.gen(function* () {
@@ -74,8 +77,15 @@ export const makeEventQuery = (authority: Authority) =>
       if (after.id > head.drawn) {
         return yield* badRequest(
           "bad_parameter",
-          `${cursorName} is no cursor of this server's log: begin anew, without ${cursorName}`
+          `${cursorName} is no cursor of this server's log: ${anew(cursorName)}`
         )
+      }
+      if (appId !== null && after.n > 0) {
+        // The row that it names may be gone, or be no event; what is there of it is not behind the cursor.
+        const [named] = (yield* log.own(appId, after.n - 1, 1)).rows
+        if (after.n > n || (named?.n === after.n && named.id > after.id)) {
+          return yield* badRequest("bad_parameter", `${cursorName} is no cursor of this app: ${anew(cursorName)}`)
+        }
       }
       return { subject, after } satisfies EventReading
     })
