@@ -117,7 +117,7 @@ class Run {
   #where = "before the first fault"
   /** What the latest fault was. */
   #struck = ""
-  /** A replica is paused: a newcomer that came to it waits until it goes on, or for 40 s, and so does the errand that needs him. */
+  /** A replica is paused: a newcomer that it has greeted may wait 35 s for its answer, and so does the errand that needs him. */
   #sleeper = false
 
   constructor(options: ChaosOptions, cluster: Cluster, load: ChaosLoad, random: Random) {
@@ -264,8 +264,9 @@ class Run {
     this.#judged = Number(rows.at(-1)!["id"])
     this.falseVerdicts += rows.length
     const first = rows[0]!
+    const isOfLibrary = this.load.crowd.all.some(({ appId }) => appId === first["app_id"])
     this.fail(
-      `${rows.length} living nodes were called dead, the first: ${String(first["kind"])} of ${String(first["app_id"])} ${JSON.stringify(first["data"])}`
+      `${rows.length} living nodes were called dead, the first: ${String(first["kind"])} of ${isOfLibrary ? "library" : "raw"} ${String(first["app_id"])} ${JSON.stringify(first["data"])}`
     )
   }
 

@@ -7,7 +7,10 @@ export interface AttachedOptions extends WireOptions {
   readonly random: Random
   /** Upper bound of the seeded pause before each attempt. */
   readonly pauseMs?: number
-  /** A server that says nothing, pings included, for so long is given up. Default: never. */
+  /**
+   * A server that says nothing, pings included, for so long is given up; at a greeting a quarter of that is enough, after
+   * each failure twice as much. Default: never, and `withinMs`.
+   */
   readonly silenceMs?: number
 }
 
@@ -58,9 +61,11 @@ export class Attached {
   }
 
   async #run(): Promise<void> {
+    let failures = 0
     while (!this.#stopped) {
       try {
-        const wire = await Wire.open(this.#url, this.#options)
+        const wire = await Wire.open(this.#url, { ...this.#options, ...this.#patience(failures++) })
+        failures = 0
         this.#wire = wire
         this.#giveUpSilent(wire)
         await this.#attachAll(wire)
@@ -75,6 +80,11 @@ export class Attached {
     }
   }
 
+  #patience(failures: number): WireOptions {
+    const { silenceMs } = this.#options
+    return silenceMs === undefined ? {} : { withinMs: (silenceMs / 4) * 2 ** Math.min(failures, 4) }
+  }
+
   #giveUpSilent(wire: Wire): void {
     const { silenceMs } = this.#options
     if (silenceMs === undefined) return
@@ -84,19 +94,27 @@ export class Attached {
     void wire.closed.then(() => clearInterval(watch))
   }
 
+  /** One at first: before it is accepted the server takes little from a socket. */
   async #attachAll(wire: Wire): Promise<void> {
-    for (const node of this.nodes) {
-      while (!this.refused.has(node.appId)) {
-        try {
-          await (node.registered === null ? node.register(wire) : node.reRegister(wire))
-          break
-        } catch (error) {
-          if (!(error instanceof Refused)) throw error
-          if (error.frame.retryable) await delay(error.frame.retry_after_ms ?? 200)
-          else {
-            this.refused.set(node.appId, error)
-            node.abandon()
-          }
+    const [first, ...others] = this.nodes
+    if (first !== undefined) await this.#attach(first, wire)
+    // All of them, so that none is still at it when the next socket is there.
+    const attached = await Promise.allSettled(others.map((node) => this.#attach(node, wire)))
+    const failed = attached.find(({ status }) => status === "rejected")
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+  }
+
+  async #attach(node: RawNode, wire: Wire): Promise<void> {
+    while (!this.refused.has(node.appId)) {
+      try {
+        await (node.registered === null ? node.register(wire) : node.reRegister(wire))
+        break
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error
+        if (error.frame.retryable) await delay(error.frame.retry_after_ms ?? 200)
+        else {
+          this.refused.set(node.appId, error)
+          node.abandon()
         }
       }
     }

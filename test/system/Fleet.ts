@@ -52,7 +52,7 @@ export class Fleet {
     this.#random = random
     const groups: Array<Attached> = []
     const pinned = server.serverKey.publicKey
-    const silence = options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs, withinMs: options.silenceMs }
+    const silence = options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }
     const waiting = [...this.steady, ...this.finishers]
     while (waiting.length > 0) {
       const nodes = waiting.splice(0, 1 + random.int(8))
