@@ -195,6 +195,7 @@ describe("two replicas beside those of a newer version", () => {
       contract.number,
       contract.requires
     ])
+    await waitUntil("both have ended", () => replicas.every(({ isRunning }) => !isRunning), { withinMs: 30_000 })
     const ends = await Promise.all(replicas.map(({ exited }) => exited))
     expect(ends).toEqual(replicas.map(() => ({ code: 75, signal: null })))
     for (const { output } of replicas)
