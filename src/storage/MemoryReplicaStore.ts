@@ -32,8 +32,10 @@ export const layer: Layer.Layer<ReplicaStore, never, MemoryTables> = Layer.effec
             if (lease.holder !== boot) Object.assign(lease, { holder: null, expiresAt: now })
           }
         }),
-      reapExpired: (boot) =>
+      now: step(tables, (_, now) => now),
+      reapExpired: (boot, notAfter) =>
         step(tables, ({ replicas }, now) => {
+          if (now > notAfter) return []
           const expired = [...replicas].filter(
             ([other, replica]) => other !== boot && !replica.reaped && replica.expiresAt <= now
           )

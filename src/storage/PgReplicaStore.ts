@@ -3,6 +3,7 @@ import { Database } from "./Database.ts"
 import { ReplicaStore } from "./ReplicaStore.ts"
 import {
   advanceDuty,
+  databaseNow,
   expireOtherReplicas,
   holdDuty,
   holdVerdicts,
@@ -27,8 +28,11 @@ export const layer: Layer.Layer<ReplicaStore, never, Database> = Layer.effect(
         ),
       release: (boot) => Effect.asVoid(database.query(releaseReplica, [boot])),
       expireOthers: (boot) => Effect.asVoid(database.query(expireOtherReplicas, [boot])),
-      reapExpired: (boot) =>
-        Effect.map(database.query(reapExpiredReplicas, [boot]), (rows) => rows.map((row) => row["boot"] as string)),
+      now: Effect.map(database.query(databaseNow, []), ([row]) => row!["now"] as number),
+      reapExpired: (boot, notAfter) =>
+        Effect.map(database.query(reapExpiredReplicas, [boot, Math.round(notAfter)]), (rows) =>
+          rows.map((row) => row["boot"] as string)
+        ),
       reaped: (boots) =>
         Effect.map(database.query(reapedReplicas, [JSON.stringify(boots)]), (rows) =>
           rows.map((row) => row["boot"] as string)

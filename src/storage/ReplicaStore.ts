@@ -21,11 +21,14 @@ export class ReplicaStore extends Context.Service<
      * PGlite only: whoever else is in the table is dead, since this process holds the folder's lock. Their duties end too.
      */
     readonly expireOthers: (boot: string) => Effect.Effect<void, StoreError>
+    /** Epoch milliseconds by the database's clock. */
+    readonly now: Effect.Effect<number, StoreError>
     /**
      * Marks every boot but `boot` whose lease has expired as reaped, so that its own later `renew` answers false; forgets
-     * rows reaped more than a day ago. Returns the boots that this call marked.
+     * rows reaped more than a day ago. Returns the boots that this call marked. None after `notAfter` (`now`): a statement that
+     * the network has held up until others' leases ran out proves nothing.
      */
-    readonly reapExpired: (boot: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
+    readonly reapExpired: (boot: string, notAfter: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
     /** Of these boots, those that are reaped or released: none of them ever holds a lease again. */
     readonly reaped: (boots: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, StoreError>
     /**

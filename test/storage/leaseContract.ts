@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { AuditLog } from "../../src/storage/AuditLog.ts"
 import { ReplicaStore } from "../../src/storage/ReplicaStore.ts"
 
+/** No look is too late. */
+const EVER = Number.MAX_SAFE_INTEGER
+
 /** What every `ReplicaStore` and `AuditLog` keeps, whatever it is made of. */
 export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | AuditLog, unknown>): void => {
   describe(`ReplicaStore and AuditLog on ${name}`, () => {
@@ -22,17 +25,26 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
       const boot = randomUUID()
       expect(await renew(boot, -1)).toBe(true)
       expect(await renew(boot)).toBe(true)
-      expect(await run(replicas.reapExpired(randomUUID()))).not.toContain(boot)
+      expect(await run(replicas.reapExpired(randomUUID(), EVER))).not.toContain(boot)
     })
 
     it("reaped: once, by another, never oneself; then no renewal", async () => {
       const [dead, reaper] = [randomUUID(), randomUUID()]
       await renew(dead, -1)
       await renew(reaper, -1)
-      expect(await run(replicas.reapExpired(reaper))).toEqual([dead])
-      expect(await run(replicas.reapExpired(reaper))).toEqual([])
+      expect(await run(replicas.reapExpired(reaper, EVER))).toEqual([dead])
+      expect(await run(replicas.reapExpired(reaper, EVER))).toEqual([])
       expect(await renew(dead)).toBe(false)
       expect(await renew(reaper)).toBe(true)
+    })
+
+    it("a look that comes after its time marks nobody", async () => {
+      const [dead, reaper] = [randomUUID(), randomUUID()]
+      await renew(dead, -1)
+      const now = await run(replicas.now)
+      expect(await run(replicas.reapExpired(reaper, now - 1))).toEqual([])
+      expect(await renew(dead, -1)).toBe(true)
+      expect(await run(replicas.reapExpired(reaper, now + 60_000))).toEqual([dead])
     })
 
     it("a released lease is over", async () => {
@@ -47,15 +59,15 @@ export const leaseContract = (name: string, layer: Layer.Layer<ReplicaStore | Au
       await renew(alive!)
       await renew(late!, -1)
       await renew(released!)
-      const named = async () => (await run(replicas.reaped([alive!, late!, dead!, released!, unknown!]))).toSorted()
-      expect(await named()).toEqual([])
+      const named = async () => new Set(await run(replicas.reaped([alive!, late!, dead!, released!, unknown!])))
+      expect(await named()).toEqual(new Set())
       await renew(dead!, -1)
       await renew(late!)
       await run(replicas.release(released!))
-      await run(replicas.reapExpired(alive!))
-      expect(await named()).toEqual([dead, released].toSorted())
+      await run(replicas.reapExpired(alive!, EVER))
+      expect(await named()).toEqual(new Set([dead, released]))
       await renew(dead!)
-      expect(await named()).toEqual([dead, released].toSorted())
+      expect(await named()).toEqual(new Set([dead, released]))
       expect(await run(replicas.reaped([]))).toEqual([])
     })
 

@@ -11,6 +11,8 @@ export class FakeReplicas {
   readonly cut = new Set<string>()
   /** Only renewals of leases fail, as with an exhausted pool; pings go on. */
   renewalsHang = false
+  /** For how long each look for expired leases was allowed to mark some. */
+  readonly reapAllowances: Array<number> = []
   /** Questions whether boots are reaped, also those that are not answered. */
   looks = 0
 
@@ -58,8 +60,11 @@ export class FakeReplicas {
         this.#call(boot, "expireOthers", () => {
           for (const other of this.replicas.keys()) if (other !== boot) this.replicas.delete(other)
         }),
-      reapExpired: (boot) =>
+      now: this.#call("", "now", (now) => now),
+      reapExpired: (boot, notAfter) =>
         this.#call(boot, "reapExpired", (now) => {
+          this.reapAllowances.push(notAfter - now)
+          if (now > notAfter) return []
           const expired = [...this.replicas].filter(([other, row]) => other !== boot && !row.reaped && row.until <= now)
           for (const [, row] of expired) row.reaped = true
           return expired.map(([other]) => other)

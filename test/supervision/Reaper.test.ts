@@ -113,6 +113,19 @@ describe("the reaper", () => {
     )
   )
 
+  it.effect(
+    "what a silent network delivers late marks nobody: others live 0.8 of a lease longer than its own renewals",
+    () =>
+      run(({ replicas }) =>
+        Effect.gen(function* () {
+          yield* advance(3 * TTL)
+          assert.isAtLeast(replicas.reapAllowances.length, 25)
+          assert.isAtMost(Math.max(...replicas.reapAllowances), 0.2 * TTL)
+          assert.isAtLeast(Math.min(...replicas.reapAllowances), 0)
+        })
+      )
+  )
+
   it.effect("marks before it tells, so that a replica that wakes up learns it at its next renewal", () =>
     run(({ nodes, replicas }) =>
       Effect.gen(function* () {

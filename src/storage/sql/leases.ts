@@ -32,7 +32,13 @@ update public.replicas set expires_at = least(expires_at, now()), reaped_at = no
 where boot <> $1::uuid and reaped_at is null`
 }
 
-/** $1 the boot that asks. Answers the boots that it marked; a renewal at the same time wins or loses as a whole. */
+/** Epoch milliseconds. */
+export const databaseNow: Statement = {
+  name: "replica.now",
+  text: `select (extract(epoch from now()) * 1000)::int8 as now`
+}
+
+/** $1 the boot that asks, $2 not after, epoch milliseconds. Answers the boots that it marked; a renewal at the same time wins or loses as a whole. */
 export const reapExpiredReplicas: Statement = {
   name: "replica.reap",
   text: `
@@ -41,6 +47,7 @@ with forgotten as (
 )
 update public.replicas set reaped_at = now()
 where boot <> $1::uuid and reaped_at is null and expires_at <= now()
+  and extract(epoch from now()) * 1000 <= $2::int8
 returning boot`
 }
 
