@@ -127,7 +127,7 @@ describe("a replica that is cut off", () => {
 
   it("all of them from Postgres, for more than their leases: each hears the others ask, and nobody lets a node go", async () => {
     const names = cluster.replicas.map(({ name }) => name)
-    for (const name of names) cluster.cut(name, "postgres", "reset")
+    for (const name of names) cluster.cut(name, "postgres")
     await waitUntil(
       "each has heard the others ask",
       async () => {
