@@ -8,7 +8,8 @@ import {
   JetStreamApiError,
   type JetStreamManager,
   jetstream,
-  jetstreamManager
+  jetstreamManager,
+  type StreamInfo
 } from "@nats-io/jetstream"
 import type { NatsConnection } from "@nats-io/transport-node"
 import { EventsMissed } from "./EventsMissed.ts"
@@ -30,9 +31,9 @@ const beginning = (from: SubscribeOptions["from"]): Partial<ConsumerConfig> =>
     ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: from.toISOString() }
     : { deliver_policy: from === "now" ? DeliverPolicy.New : DeliverPolicy.All }
 
-/** In which stream it is, told by the time of its birth, and where there. */
+/** In which stream it is, told by the time of its birth (null: not known), and where there. */
 interface Place {
-  readonly stream: string
+  readonly stream: string | null
   readonly position: Position
 }
 
@@ -123,15 +124,29 @@ export class DurableConsumer {
 
   async #beginning(manager: JetStreamManager): Promise<Partial<ConsumerConfig>> {
     if (this.#place === null) return beginning(this.#options.from)
-    const { created } = await manager.streams.info(this.#stream)
-    if (created !== this.#place.stream) return { deliver_policy: DeliverPolicy.All }
+    const stream = await this.#look(manager)
+    if (stream?.created !== this.#place.stream) return { deliver_policy: DeliverPolicy.All }
     return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.#place.position.next }
   }
 
   async #arrive(manager: JetStreamManager, next: number, onMissed: (missed: EventsMissed) => void): Promise<Position> {
-    const { created, state } = await manager.streams.info(this.#stream)
-    if (next > 1 && next < state.first_seq) onMissed(new EventsMissed(next, state.first_seq - 1))
-    if (this.#place?.stream !== created) this.#place = { stream: created, position: new Position(next) }
+    const stream = await this.#look(manager)
+    const first = stream?.state.first_seq ?? 0
+    if (next > 1 && next < first) onMissed(new EventsMissed(next, first - 1))
+    const created = stream?.created ?? null
+    if (this.#place === null || this.#place.stream !== created) {
+      this.#place = { stream: created, position: new Position(next) }
+    }
     return this.#place.position
+  }
+
+  /** null: whoever may make consumers need not have the right to ask for the stream. */
+  async #look(manager: JetStreamManager): Promise<StreamInfo | null> {
+    try {
+      return await manager.streams.info(this.#stream)
+    } catch (error) {
+      if (error instanceof JetStreamApiError) throw error
+      return null
+    }
   }
 }

@@ -306,6 +306,29 @@ describe("a subscription", () => {
     ])
   })
 
+  it("needs no right to ask for the stream", async () => {
+    const user = (name: string, deny: string) =>
+      `{ user: "${name}", password: "x", permissions: { publish: { deny: [${deny}] } } }`
+    const config = `authorization { users: [${user("all", '"none"')}, ${user("few", '"$JS.API.STREAM.INFO.>"')}] }`
+    const guarded = await NatsServer.start({ jetstream: true, config })
+    cleanUp.push(() => guarded.dispose())
+    const [all, few] = await Promise.all(
+      ["all", "few"].map((name) => connect({ servers: guarded.url, user: name, pass: "x" }))
+    )
+    cleanUp.push(() => Promise.all([all!.close(), few!.close()]))
+    await (await jetstreamManager(all!)).streams.add({ name: STREAM, subjects: ["trails.>"] })
+    const event = new EventMaker().connected()
+    all!.publish(treeEventSubject("default", "connected", event.data.path, sha256), JSON.stringify(event))
+    const troubles: Array<Error> = []
+    const seen: Array<string> = []
+    for await (const { id } of subscribe(few!, { name: "test", onTrouble: (error) => troubles.push(error) })) {
+      seen.push(id)
+      break
+    }
+    expect(seen).toEqual([event.id])
+    expect(troubles).toEqual([])
+  }, 20_000)
+
   it("ends with its connection", async () => {
     await makeStream()
     const ending = (async () => {
