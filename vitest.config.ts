@@ -57,13 +57,13 @@ export default defineConfig({
         }
       },
       {
-        // Whole processes that mostly wait.
+        // Whole processes that mostly wait; some of what they do is held to a time.
         extends: true,
         test: {
           name: "programs",
           include: ["test/system/**/*.test.ts"],
           exclude: alone,
-          maxWorkers: waiting,
+          maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 2 }

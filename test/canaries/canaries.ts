@@ -113,7 +113,13 @@ export const canaries: ReadonlyArray<Canary> = [
   },
   {
     name: "which node a replica message is about",
-    breaks: [{ file: INBOX, text: 'belongs(content, address) ? content : "target"', by: "content" }],
+    breaks: [
+      {
+        file: INBOX,
+        text: 'belongs(content, address) ? { ...message, content } : "target"',
+        by: "{ ...message, content }"
+      }
+    ],
     test: { file: "test/actors/ReplicaInbox.test.ts", title: "a message that was moved to another subject" }
   },
   {
