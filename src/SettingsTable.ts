@@ -212,7 +212,7 @@ export const settingsTable = {
     "TRAILS_EVENTS_DEDUPE",
     "2m",
     "seconds",
-    "How long JetStream remembers an event's id: one that is published twice within it is stored once. At least 10.",
+    "How long JetStream remembers an event's id: one that is published twice within it is stored once; at least 10s.",
     parseDuration(10_000, DAY)
   ),
   eventsReplicas: field(
