@@ -1,6 +1,6 @@
 import { Effect, Queue } from "effect"
 import type { ReplicaStore } from "../storage/ReplicaStore.ts"
-import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
+import { type ChildSpec, repeating } from "../supervision/ChildSpec.ts"
 import type { ReplicaLease } from "../supervision/ReplicaLease.ts"
 import type { ReplicaOutbox } from "./ReplicaOutbox.ts"
 
@@ -55,16 +55,8 @@ export const makeLeaseInquiry = ({ lease, outbox, store }: LeaseInquiryEnvironme
       yield* Effect.sleep(LOOK_EVERY_MS)
     })
 
-    const child = (id: string, body: Effect.Effect<void>): ChildSpec => ({
-      id,
-      restart: "permanent",
-      intensity: defaultIntensity,
-      shutdownMs: 1000,
-      start: Effect.forever(body)
-    })
-
     return {
       asked: (boot) => void Queue.offerUnsafe(askers, boot),
-      children: [child("replicas/ask", ask), child("replicas/answer", answer)]
+      children: [repeating("replicas/ask", ask), repeating("replicas/answer", answer)]
     }
   })

@@ -7,7 +7,7 @@ import {
 } from "../protocol/ReplicaMessage.ts"
 import { attachSignature, TAGS } from "../protocol/SignedFrame.ts"
 import { BROADCAST, LEASE_SUBJECT, leaseAddress, LOG_SUBJECT, nodeAddress, nodesAddress } from "../protocol/Subjects.ts"
-import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
+import { type ChildSpec, repeating } from "../supervision/ChildSpec.ts"
 import type { Hint } from "../supervision/HintTarget.ts"
 import { type SecretKey, sign } from "./Ed25519.ts"
 
@@ -98,14 +98,6 @@ export const makeReplicaOutbox = (env: ReplicaOutboxEnvironment): ReplicaOutbox 
     yield* Effect.sleep(LOG_EVERY_MS)
   })
 
-  const child = (id: string, body: Effect.Effect<void>): ChildSpec => ({
-    id,
-    restart: "permanent",
-    intensity: defaultIntensity,
-    shutdownMs: 1000,
-    start: Effect.forever(body)
-  })
-
   return {
     hint: (owner, what, node) => {
       if (count >= WAITING) return env.dropped()
@@ -119,6 +111,6 @@ export const makeReplicaOutbox = (env: ReplicaOutboxEnvironment): ReplicaOutbox 
     committed: () => void committed.openUnsafe(),
     cutOff: () => send(LEASE_SUBJECT, BROADCAST, { kind: "cut_off" }),
     reaped: (boot) => send(leaseAddress(boot), boot, { kind: "reaped" }),
-    children: [child("replicas/hints", tellNodes), child("replicas/log", tellLog)]
+    children: [repeating("replicas/hints", tellNodes), repeating("replicas/log", tellLog)]
   }
 }

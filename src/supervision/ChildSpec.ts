@@ -1,4 +1,4 @@
-import type { Effect } from "effect"
+import { Effect } from "effect"
 import type { RestartLimits } from "./RestartIntensity.ts"
 
 /**
@@ -24,6 +24,15 @@ export interface ChildSpec<R = never> {
 
 /** What long-running children get unless they need something else. */
 export const defaultIntensity: RestartLimits = { restarts: 5, withinMs: 60_000 }
+
+/** One that does the same again and again until it is stopped, within a second. */
+export const repeating = <R = never>(id: string, body: Effect.Effect<unknown, unknown, R>): ChildSpec<R> => ({
+  id,
+  restart: "permanent",
+  intensity: defaultIntensity,
+  shutdownMs: 1000,
+  start: Effect.forever(body)
+})
 
 export type ChildState =
   | "running"

@@ -1,6 +1,6 @@
 import { Context, Effect } from "effect"
 import { ReplicaStore } from "../storage/ReplicaStore.ts"
-import { type ChildSpec, defaultIntensity } from "./ChildSpec.ts"
+import { type ChildSpec, repeating } from "./ChildSpec.ts"
 import { ReplicaLease } from "./ReplicaLease.ts"
 
 /** How often this replica looks whether it has something to say. */
@@ -30,14 +30,9 @@ export const shareVerdictHold: Effect.Effect<ChildSpec, never, VerdictHold | Rep
     const store = yield* ReplicaStore
     const { boot } = yield* ReplicaLease
     const say = store.holdVerdicts(boot, WORD_MS).pipe(Effect.timeout(WORD_MS), Effect.ignore)
-    return {
-      id: "verdict-hold",
-      restart: "permanent",
-      intensity: defaultIntensity,
-      shutdownMs: 1000,
-      start: Effect.forever(
-        Effect.suspend(() => (hold.held() ? Effect.andThen(say, Effect.sleep(AGAIN_MS)) : Effect.sleep(LOOK_MS)))
-      )
-    }
+    return repeating(
+      "verdict-hold",
+      Effect.suspend(() => (hold.held() ? Effect.andThen(say, Effect.sleep(AGAIN_MS)) : Effect.sleep(LOOK_MS)))
+    )
   }
 )

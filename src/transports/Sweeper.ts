@@ -1,5 +1,5 @@
 import { Effect, Latch } from "effect"
-import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
+import { type ChildSpec, repeating } from "../supervision/ChildSpec.ts"
 import type { StoreError } from "../storage/StoreError.ts"
 import { monotonicClock } from "../supervision/MonotonicClock.ts"
 
@@ -33,12 +33,5 @@ export const makeSweeper = Effect.fnUntraced(function* (
     yield* Effect.catch(sweep, (error) => Effect.logDebug("the log was not looked at", id, error.message))
     yield* Effect.sleep(Math.min(everyMs, Math.max(BREATH_MS, SHARE * (now() - from))))
   })
-  const child: ChildSpec = {
-    id,
-    restart: "permanent",
-    intensity: defaultIntensity,
-    shutdownMs: 1000,
-    start: Effect.forever(round)
-  }
-  return { stir: () => void stirred.openUnsafe(), child } satisfies Sweeper
+  return { stir: () => void stirred.openUnsafe(), child: repeating(id, round) } satisfies Sweeper
 })

@@ -4,7 +4,7 @@ import { CommitHints, type OnCommit } from "../storage/CommitHints.ts"
 import type { StoreError } from "../storage/StoreError.ts"
 import { TreeLog } from "../storage/TreeLog.ts"
 import { type Standing, type Stir, TreeQueries } from "../storage/TreeQueries.ts"
-import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
+import { type ChildSpec, repeating } from "../supervision/ChildSpec.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { Problem, tryLater } from "./rest/Problem.ts"
 import { makeSweeper } from "./Sweeper.ts"
@@ -273,13 +273,7 @@ const make = Effect.fnUntraced(function* (limits: WaiterLimits) {
   })
 
   const sweeper = yield* makeSweeper("waiters/sweep", limits.sweepMs, sweep)
-  const teller: ChildSpec = {
-    id: "waiters/tell",
-    restart: "permanent",
-    intensity: defaultIntensity,
-    shutdownMs: 1000,
-    start: Effect.forever(beat)
-  }
+  const teller = repeating("waiters/tell", beat)
 
   telemetry.gauge("waiters", () => count)
 

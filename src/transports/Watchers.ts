@@ -1,7 +1,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { ErrorFrame } from "../protocol/Frames.ts"
 import type { TreeLogRow } from "../storage/TreeLog.ts"
-import { type ChildSpec, defaultIntensity } from "../supervision/ChildSpec.ts"
+import { type ChildSpec, repeating } from "../supervision/ChildSpec.ts"
 import { Telemetry } from "../Telemetry.ts"
 import { jsonText } from "./rest/JsonText.ts"
 import { Problem, tryLater } from "./rest/Problem.ts"
@@ -134,20 +134,15 @@ const make = Effect.fnUntraced(function* (limits: SocketLimits) {
   yield* Effect.addFinalizer(() => close)
 
   // G3
-  const beat: ChildSpec = {
-    id: "watch/beat",
-    restart: "permanent",
-    intensity: defaultIntensity,
-    shutdownMs: 1000,
-    start: Effect.forever(
-      Effect.andThen(
-        Effect.sleep(limits.watchBeatMs),
-        Effect.sync(() => {
-          for (const watching of all) watching.tellCursor()
-        })
-      )
+  const beat = repeating(
+    "watch/beat",
+    Effect.andThen(
+      Effect.sleep(limits.watchBeatMs),
+      Effect.sync(() => {
+        for (const watching of all) watching.tellCursor()
+      })
     )
-  }
+  )
 
   telemetry.gauge("watchers", () => all.size)
 

@@ -2,66 +2,36 @@
  * `npm run test:chaos [-- --faults N] [--kinds a,b] [--seed N] [--nodes N] [--rate N] [--lease MS] [--acks N] [--minutes N]`:
  * the chaos run in full, 50 faults of each kind. Exit code 1: something is wrong, and stderr says with which seed and fault.
  */
-import { parseArgs } from "node:util"
 import { dropSurroundings } from "../harness/surroundings.ts"
-import { allFaultKinds, type FaultKind, faultKinds } from "./ChaosFault.ts"
+import { allFaultKinds } from "./ChaosFault.ts"
 import { chaosRun } from "./ChaosRun.ts"
 import { chaosText } from "./ChaosText.ts"
+import { RunOptions } from "./RunOptions.ts"
 
 dropSurroundings()
 
-const EX_USAGE = 64
-
-const usage = (what: string): never => {
-  console.error(what)
-  return process.exit(EX_USAGE)
-}
-
-const options = () => {
-  try {
-    return parseArgs({
-      options: {
-        faults: { type: "string", default: "50" },
-        kinds: { type: "string", default: allFaultKinds.join(",") },
-        seed: { type: "string", default: String(Date.now() % 1_000_000) },
-        nodes: { type: "string", default: "120" },
-        rate: { type: "string", default: "400" },
-        lease: { type: "string", default: "2000" },
-        acks: { type: "string", default: "0" },
-        minutes: { type: "string", default: "240" }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
-  }
-}
-
-const given = options()
-
-const whole = (name: keyof typeof given, least: number): number => {
-  const value = Number(given[name])
-  return Number.isSafeInteger(value) && value >= least
-    ? value
-    : usage(`--${name} is a whole number from ${least} on; not ${given[name]}`)
-}
-
-const kinds = given.kinds
-  .split(",")
-  .map((name) =>
-    name in faultKinds ? (name as FaultKind) : usage(`there is no fault ${name}; there are ${allFaultKinds.join(", ")}`)
-  )
+const options = new RunOptions({
+  faults: "50",
+  kinds: allFaultKinds.join(","),
+  seed: String(Date.now() % 1_000_000),
+  nodes: "120",
+  rate: "400",
+  lease: "2000",
+  acks: "0",
+  minutes: "240"
+})
 
 const run = async (): Promise<ReadonlyArray<unknown>> => {
   const report = await chaosRun({
-    seed: whole("seed", 0),
-    faults: whole("faults", 1),
-    kinds,
+    seed: options.whole("seed", 0),
+    faults: options.whole("faults", 1),
+    kinds: options.names("kinds", "fault", allFaultKinds),
     aside: [],
-    nodes: whole("nodes", 10),
-    rate: whole("rate", 1),
-    leaseMs: whole("lease", 1000),
-    limitMs: whole("minutes", 1) * 60_000,
-    minAcks: whole("acks", 0),
+    nodes: options.whole("nodes", 10),
+    rate: options.whole("rate", 1),
+    leaseMs: options.whole("lease", 1000),
+    limitMs: options.whole("minutes", 1) * 60_000,
+    minAcks: options.whole("acks", 0),
     log: (line) => console.log(line)
   })
   console.log(chaosText(report))

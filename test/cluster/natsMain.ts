@@ -3,60 +3,28 @@
  * replicas while something is wrong with NATS, for 60 s of each kind; each has 30 s to be through. Exit code 1: something is
  * wrong, and stderr says with which trouble.
  */
-import { parseArgs } from "node:util"
 import { dropSurroundings } from "../harness/surroundings.ts"
-import { allNatsTroubles, type NatsTrouble, natsRun, natsTroubles } from "./NatsRun.ts"
+import { allNatsTroubles, natsRun } from "./NatsRun.ts"
+import { RunOptions } from "./RunOptions.ts"
 
 dropSurroundings()
 
-const EX_USAGE = 64
-
-const usage = (what: string): never => {
-  console.error(what)
-  return process.exit(EX_USAGE)
-}
-
-const options = () => {
-  try {
-    return parseArgs({
-      options: {
-        seconds: { type: "string", default: "60" },
-        rate: { type: "string", default: "10" },
-        within: { type: "string", default: "30" },
-        kinds: { type: "string", default: allNatsTroubles.join(",") },
-        seed: { type: "string", default: String(Date.now() % 1_000_000) }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
-  }
-}
-
-const given = options()
-
-const whole = (name: keyof typeof given, least: number): number => {
-  const value = Number(given[name])
-  return Number.isSafeInteger(value) && value >= least
-    ? value
-    : usage(`--${name} is a whole number from ${least} on; not ${given[name]}`)
-}
-
-const kinds = given.kinds
-  .split(",")
-  .map((name) =>
-    Object.hasOwn(natsTroubles, name)
-      ? (name as NatsTrouble)
-      : usage(`there is no trouble ${name}; there are ${allNatsTroubles.join(", ")}`)
-  )
+const options = new RunOptions({
+  seconds: "60",
+  rate: "10",
+  within: "30",
+  kinds: allNatsTroubles.join(","),
+  seed: String(Date.now() % 1_000_000)
+})
 
 const run = async (): Promise<ReadonlyArray<unknown>> => {
-  const seed = whole("seed", 0)
+  const seed = options.whole("seed", 0)
   console.log(`seed ${seed}; median and worst of each:`)
   const { failures } = await natsRun({
-    kinds,
-    forMs: whole("seconds", 1) * 1000,
-    rate: whole("rate", 1),
-    withinMs: whole("within", 1) * 1000,
+    kinds: options.names("kinds", "trouble", allNatsTroubles),
+    forMs: options.whole("seconds", 1) * 1000,
+    rate: options.whole("rate", 1),
+    withinMs: options.whole("within", 1) * 1000,
     seed,
     log: (line) => console.log(line)
   })
