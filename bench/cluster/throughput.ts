@@ -2,6 +2,7 @@ import type { Level } from "../../src/protocol/Frames.ts"
 import type { Postgres } from "../../test/harness/Postgres.ts"
 import { AckDriver, type RunResult } from "../AckDriver.ts"
 import { showSpread, type Spread, spreadOf } from "../spread.ts"
+import { type CommitFigures, withCommitFigures } from "./CommitFigures.ts"
 import { type Over, type Site, startSite } from "./startSite.ts"
 
 const WARM_UP_S = 1
@@ -27,13 +28,16 @@ export interface Throughput {
   readonly p99Ms: Spread
   /** Processors that the driver had. */
   readonly driverCores: Spread
+  readonly writesPerCommit: Spread
+  readonly commitMs: Spread
+  readonly idleCores: Spread
 }
 
 interface Contender {
   readonly over: Over
   readonly site: Site
   readonly driver: AckDriver
-  readonly results: Array<RunResult>
+  readonly results: Array<RunResult & CommitFigures>
 }
 
 /**
@@ -66,11 +70,14 @@ export const throughput = async (
     for (let round = 0; round < options.rounds; round++) {
       // Taking turns at who goes first: what the machine does meanwhile must not favour one of them.
       for (const { driver, over, results, site } of round % 2 === 0 ? contenders : contenders.toReversed()) {
-        const result = await driver.run(options.seconds, WARM_UP_S)
-        results.push(result)
+        const https = site.cluster.replicas.map(({ http }) => http)
+        const [result, figures] = await withCommitFigures(https, () => driver.run(options.seconds, WARM_UP_S))
+        results.push({ ...result, ...figures })
         options.log(
           `round ${round + 1}, ${nameOf(site.cluster.replicas.length, over)}: ${Math.round(result.perSecond)} acked/s, ` +
-            `p99 ${result.p99Ms.toFixed(1)} ms, the driver had ${result.driverCores.toFixed(2)} processors`
+            `p99 ${result.p99Ms.toFixed(1)} ms, the driver had ${result.driverCores.toFixed(2)} processors, ` +
+            `${figures.idleCores.toFixed(2)} were idle, ${figures.writesPerCommit.toFixed(1)} writes a commit, ` +
+            `${figures.commitMs.toFixed(1)} ms each`
         )
       }
     }
@@ -81,7 +88,10 @@ export const throughput = async (
       perSecond: spreadOf(results.map(({ perSecond }) => perSecond)),
       ratio: spreadOf(results.map(({ perSecond }, round) => perSecond / alone[round]!.perSecond)),
       p99Ms: spreadOf(results.map(({ p99Ms }) => p99Ms)),
-      driverCores: spreadOf(results.map(({ driverCores }) => driverCores))
+      driverCores: spreadOf(results.map(({ driverCores }) => driverCores)),
+      writesPerCommit: spreadOf(results.map(({ writesPerCommit }) => writesPerCommit)),
+      commitMs: spreadOf(results.map(({ commitMs }) => commitMs)),
+      idleCores: spreadOf(results.map(({ idleCores }) => idleCores))
     }))
   } finally {
     for (const { driver, site } of contenders) {
@@ -95,6 +105,17 @@ const NAMES: Readonly<Record<Over, string>> = { nothing: " without NATS", hints:
 
 const nameOf = (replicas: number, over: Over): string => `${replicas} replica${replicas === 1 ? "" : "s"}${NAMES[over]}`
 
-export const showThroughput = ({ over, p99Ms, perSecond, ratio, replicas }: Throughput): string =>
+export const showThroughput = ({
+  commitMs,
+  idleCores,
+  over,
+  p99Ms,
+  perSecond,
+  ratio,
+  replicas,
+  writesPerCommit
+}: Throughput): string =>
   `${nameOf(replicas, over)}: ${showSpread(perSecond)} acked/s, ${ratio.median.toFixed(2)} ` +
-  `(${ratio.low.toFixed(2)} … ${ratio.high.toFixed(2)}) of one, p99 ${showSpread(p99Ms)} ms`
+  `(${ratio.low.toFixed(2)} … ${ratio.high.toFixed(2)}) of one, p99 ${showSpread(p99Ms)} ms, ` +
+  `${writesPerCommit.median.toFixed(1)} writes a commit, ${commitMs.median.toFixed(1)} ms each, ` +
+  `${idleCores.median.toFixed(2)} processors idle`
