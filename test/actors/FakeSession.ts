@@ -19,6 +19,8 @@ export class FakeSession implements SessionPort {
   /** Bytes of commands that were sent, and are set aside; beyond `holds` there is no room until `read`. */
   waiting = 0
   aside = 0
+  /** Its socket is closing. */
+  isGone = false
   holds = Number.POSITIVE_INFINITY
   #hungry: Array<() => void> = []
   ended: ErrorFrame | null | undefined
@@ -42,6 +44,7 @@ export class FakeSession implements SessionPort {
   }
 
   get room(): Room {
+    if (this.isGone) return "gone"
     return this.waiting + this.aside < this.holds ? "some" : "none"
   }
 

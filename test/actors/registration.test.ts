@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { childInfo, Harness, keypair, layer as harnessLayer, SERVER } from "./ActorHarness.ts"
+import { FakeSession } from "./FakeSession.ts"
 import { code, signedRoot, sql } from "./registering.ts"
 
 layer(harnessLayer(), { excludeTestServices: true })("registration (PROTOCOL §4, §5)", (it) => {
@@ -222,6 +223,37 @@ layer(harnessLayer(), { excludeTestServices: true })("registration (PROTOCOL §4
         const result = yield* harness.register({ appId, parentId: root.appId, info, verified: true })
         expect(result.admission).toMatchObject({ only })
         expect((yield* harness.row(appId)).status).toBe(status)
+      })
+    )
+  })
+
+  describe("a registration whose client has gone meanwhile", () => {
+    const gone = () => Object.assign(new FakeSession(), { isGone: true })
+
+    it.effect.each(["register", "reRegister"] as const)(
+      "%s takes nothing from the session that the node has by then",
+      (which) =>
+        Effect.gen(function* () {
+          const harness = yield* Harness
+          const root = yield* signedRoot()
+          const late = yield* harness[which]({ appId: root.appId, verified: true, session: gone() })
+          expect(code(late)).toBe("!unavailable")
+          expect(root.session.ended).toBeUndefined()
+          expect(yield* harness.row(root.appId)).toMatchObject({ session: root.session.id, epoch: 1 })
+          yield* harness.say(root.session, root.appId, 1)
+          expect(root.session.acks()).toEqual([1])
+        })
+    )
+
+    it.effect("is heard where the node has none: what it says behind it is stored", () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const root = yield* signedRoot()
+        yield* harness.lose(root.session, root.appId, "peer")
+        const late = yield* harness.reRegister({ appId: root.appId, verified: true, session: gone() })
+        expect(code(late)).toBe("accepted")
+        const appId = randomUUID()
+        expect(code(yield* harness.register({ appId, session: gone() }))).toBe("accepted")
       })
     )
   })

@@ -89,6 +89,15 @@ const judge = (env: NodeEnvironment, row: NodeRow, message: Registration): Verdi
       )
     : judgeReRegister(row, message.decoded.frame, message)
 
+/**
+ * To a client that has gone meanwhile: what it sent lay in a replica that was frozen, or cut off. It has come back elsewhere
+ * since then, and its late word must not end the session that it has there. Nobody hears this.
+ */
+const tooLate = (appId: string): Admission => ({
+  _tag: "Rejected",
+  error: rejection(appId, "unavailable", "the socket of this registration has gone", 0)
+})
+
 /** `register` and `re_register` (PROTOCOL §4): judge, write, attach; decided anew whenever the row moved meanwhile. */
 export const register: (
   env: NodeEnvironment,
@@ -108,6 +117,7 @@ export const register: (
       if (admission === "exists") continue
       return admission
     }
+    if (row.session !== null && message.session.room === "gone") return tooLate(cell.id)
     const verdict = judge(env, row, message)
     if (verdict._tag === "Overdue") {
       yield* passDeadline(env, cell, row)
