@@ -122,6 +122,13 @@ export class ChaosLoad {
     ]
   }
 
+  /** What this node's client has last heard. */
+  told(appId: string): string {
+    const raw = this.fleet.steady.find((node) => node.appId === appId)
+    if (raw !== undefined) return `raw, told ${JSON.stringify(raw.errors.slice(-3))}`
+    return `library, ${JSON.stringify(this.crowd.all.find((node) => node.appId === appId)?.stats())}`
+  }
+
   /** Nothing new begins; resolves when all that was sent is answered. */
   async settle(withinMs: number): Promise<void> {
     await Promise.all([this.#stopProducing(), this.fleet.stopProducing()])

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises"
+import type { ErrorFrame } from "../../src/protocol/Frames.ts"
 import type { Random } from "./Random.ts"
 import { type RawNode, Refused } from "./RawNode.ts"
 import { Wire, type WireOptions } from "./Wire.ts"
@@ -38,6 +39,7 @@ export class Attached {
     this.#url = url
     this.nodes = nodes
     this.#options = options
+    for (const node of nodes) node.onSessionEnd = (error) => this.#onSessionEnd(node, error)
     this.#loop = this.#run()
   }
 
@@ -78,6 +80,12 @@ export class Attached {
       this.reconnects++
       if (!this.#stopped) await delay(this.#options.random.int(this.#options.pauseMs ?? 100) + 1)
     }
+  }
+
+  #onSessionEnd(node: RawNode, error: ErrorFrame): void {
+    if (error.retryable) return this.#wire?.terminate()
+    this.refused.set(node.appId, new Refused(error))
+    node.abandon()
   }
 
   #patience(failures: number): WireOptions {

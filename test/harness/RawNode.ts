@@ -70,6 +70,8 @@ export class RawNode implements Ledger {
   sent = 0
   /** Called for every server frame of this node, after it was dealt with. */
   onFrame: (frame: ServerFrame) => void = () => {}
+  /** The server has ended this node's session alone; the socket stays for others. */
+  onSessionEnd: (error: ErrorFrame) => void = () => {}
   readonly #unacked = new Map<number, LedgerEntry>()
   readonly #options: RawNodeOptions
   #resend: NodeJS.Timeout | null = null
@@ -285,6 +287,10 @@ export class RawNode implements Ledger {
       this.errors.push(frame)
       if (frame.seq !== undefined) this.#refused(frame, frame.seq)
       else if (frame.code === "not_registered") this.#refuseAll(frame.code)
+      else if (frame.code === "replaced" || frame.code === "unavailable") {
+        this.wire = null
+        this.onSessionEnd(frame)
+      }
     }
     this.onFrame(frame)
   }
