@@ -182,11 +182,13 @@ export class Attachment implements LinkMember {
 
   // From the link.
 
-  onTurn({ clock, nonce }: Greeting): void {
+  onTurn({ clock, nonce, pingIntervalMs }: Greeting): void {
     this.#asksAfterMs = null
     this.#nonce = nonce
     this.clock = clock
     this.#clientNonce = encodeBase64(this.#platform.cryptography.random(32))
+    // What is asked for may be granted already when the answer is on its way.
+    if (pingIntervalMs > 0) this.#link?.expect(Math.max(pingIntervalMs, this.#options.pingIntervalMs ?? 0))
     this.#timer(ANSWER_MS, () => this.#fail("the registration was not answered in time"))
     const frame = registrationFrame(this.#platform, this.identity, {
       nonce,

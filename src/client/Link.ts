@@ -20,6 +20,8 @@ export interface Outgoing {
 export interface Greeting {
   readonly nonce: string
   readonly clock: ServerClock
+  /** Of the server, until `registered` says otherwise; 0: it does not ping, or not yet. */
+  readonly pingIntervalMs: number
 }
 
 /** A node on a link. */
@@ -80,6 +82,7 @@ export class Link {
   #retryAfterMs = 0
   #heardAt: number
   #pingMs = 0
+  #isGranted = false
   #stopTimer: () => void
 
   constructor(platform: Platform, target: Target, pingIntervalMs: number, onClosed: (link: Link) => void) {
@@ -132,7 +135,13 @@ export class Link {
   /** What `registered` grants to this socket. */
   grant(limits: Limits, pingIntervalMs: number): void {
     this.#limits = limits
-    if (pingIntervalMs > this.#pingMs) this.#watch(pingIntervalMs)
+    if (!this.#isGranted || pingIntervalMs > this.#pingMs) this.#watch(pingIntervalMs)
+    this.#isGranted = true
+  }
+
+  /** Until a node is accepted: the server pings at least so often. 0: that is not known. */
+  expect(pingIntervalMs: number): void {
+    if (!this.#isGranted && pingIntervalMs > this.#pingMs) this.#watch(pingIntervalMs)
   }
 
   leave(member: LinkMember): void {
@@ -235,7 +244,11 @@ export class Link {
     if (verify !== null && hello.server_pub_key !== serverKey)
       return this.#end("hello names another key than the pinned one")
     // Read now: a node that joins hours later gets it too.
-    this.#greeting = { nonce: hello.nonce, clock: new ServerClock(this.#platform, hello.server_time) }
+    this.#greeting = {
+      nonce: hello.nonce,
+      clock: new ServerClock(this.#platform, hello.server_time),
+      pingIntervalMs: hello.ping_interval_ms ?? 0
+    }
     this.#stopTimer()
     this.#nextTurn()
   }
@@ -255,7 +268,8 @@ export class Link {
 
   #watch(pingIntervalMs: number): void {
     this.#pingMs = pingIntervalMs
-    if (!this.#platform.showsPings) return
+    this.#stopTimer()
+    if (!this.#platform.showsPings || pingIntervalMs === 0) return
     const { least, most: longest } = SILENCE_SLACK_MS
     const most = pingIntervalMs + Math.min(longest, Math.max(least, pingIntervalMs / 2))
     const look = (): void => {
@@ -263,7 +277,6 @@ export class Link {
       if (silent >= most) return this.#end(`nothing was heard from the server for ${Math.round(silent)} ms`)
       this.#stopTimer = this.#platform.later(most - silent + 1, look)
     }
-    this.#stopTimer()
     look()
   }
 

@@ -164,6 +164,8 @@ export interface HelloFrame {
   readonly server_pub_key: string
   readonly server_time: number
   readonly level: Level
+  /** From now on until `registered` says otherwise; 0: off. Older servers do not say it, and do not ping until then. */
+  readonly ping_interval_ms?: number
 }
 
 export interface Limits {

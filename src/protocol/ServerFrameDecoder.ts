@@ -47,13 +47,17 @@ const CODES: ReadonlyArray<ErrorCode> = [
 const MESSAGE = 4096
 const MILLISECONDS = 0
 
-const readHello = (reader: FieldReader): HelloFrame => ({
-  type: "hello",
-  nonce: reader.nonce("nonce"),
-  server_pub_key: reader.key("server_pub_key"),
-  server_time: reader.integer("server_time", MILLISECONDS),
-  level: reader.oneOf("level", LEVELS)
-})
+const readHello = (reader: FieldReader): HelloFrame => {
+  const ping_interval_ms = reader.optionalInteger("ping_interval_ms", MILLISECONDS)
+  return {
+    type: "hello",
+    nonce: reader.nonce("nonce"),
+    server_pub_key: reader.key("server_pub_key"),
+    server_time: reader.integer("server_time", MILLISECONDS),
+    level: reader.oneOf("level", LEVELS),
+    ...(ping_interval_ms === undefined ? {} : { ping_interval_ms })
+  }
+}
 
 const readLimits = (reader: FieldReader): Limits => {
   const text = reader.slice("limits")

@@ -177,6 +177,8 @@ export class Connection implements SocketOwner, InboundOwner, Member {
     if (!this.#registered) {
       this.#registered = true
       this.#socket.maxPayload = this.hub.maxFrame
+      // From here on it is as its nodes wish.
+      this.#heartbeat.remove(this.hub.pingInterval, this.sessions.values())
     }
     this.#heartbeat.add(session.pingIntervalMs, this.hub.now())
   }
@@ -291,11 +293,13 @@ export class Connection implements SocketOwner, InboundOwner, Member {
           nonce: this.nonce,
           server_pub_key: hub.serverKey,
           server_time: hub.wallClock(),
-          level: hub.minLevel
+          level: hub.minLevel,
+          ping_interval_ms: hub.pingInterval
         },
         true
       )
     )
+    this.#heartbeat.add(hub.pingInterval, hub.now())
   }
 
   /** N4. While a registration waits for its answer the rest of it is left to the kernel. */

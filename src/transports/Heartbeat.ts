@@ -36,7 +36,7 @@ export class Heartbeat {
   }
 
   remove(intervalMs: number, rest: Iterable<Pinged>): void {
-    if (intervalMs !== this.#interval) return
+    if (intervalMs === 0 || intervalMs !== this.#interval) return
     this.#interval = 0
     for (const { pingIntervalMs } of rest) {
       if (pingIntervalMs !== 0 && (this.#interval === 0 || pingIntervalMs < this.#interval))

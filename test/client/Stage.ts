@@ -53,7 +53,8 @@ export class Stage {
     await this.platform.settle()
   }
 
-  async hello(socket = this.socket): Promise<void> {
+  /** `pingMs`: what newer servers say of their pings before anybody has registered. */
+  async hello(socket = this.socket, pingMs?: number): Promise<void> {
     socket.nonce = randomBytes(32).toString("base64")
     await this.say(
       {
@@ -61,7 +62,8 @@ export class Stage {
         nonce: socket.nonce,
         server_pub_key: this.keys.text,
         server_time: this.platform.wallClock(),
-        level: "open"
+        level: "open",
+        ...(pingMs === undefined ? {} : { ping_interval_ms: pingMs })
       },
       socket
     )

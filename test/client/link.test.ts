@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { InitOptions } from "../../src/client/TrailsNode.ts"
 import { MODES } from "./FakePlatform.ts"
 import { LIMITS, Stage } from "./Stage.ts"
 
@@ -155,6 +156,54 @@ describe.each(MODES)("a link, cryptography %s", (mode) => {
       await stage.back(appId)
     }
   )
+
+  describe("before the first answer to a registration", () => {
+    const greeted = async (helloPingMs: number | undefined, options: InitOptions = {}) => {
+      const stage = new Stage(mode)
+      await stage.node(options)
+      await stage.hello(stage.socket, helloPingMs)
+      return stage
+    }
+
+    it.for([
+      { what: "as often as hello says", hello: 1000, asks: undefined, limitMs: 2500 },
+      { what: "as seldom as the node wants it", hello: 1000, asks: 4000, limitMs: 6000 },
+      { what: "as hello says, though the node will be pinged more often", hello: 4000, asks: 1000, limitMs: 6000 },
+      { what: "never, and is waited for", hello: 0, asks: undefined, limitMs: 35_000 },
+      { what: "nobody knows how often: an older server", hello: undefined, asks: undefined, limitMs: 35_000 }
+    ])("it pings $what: given up after $limitMs ms of silence", async ({ asks, hello, limitMs }) => {
+      const stage = await greeted(hello, asks === undefined ? {} : { pingIntervalMs: asks })
+      const socket = stage.socket
+      await stage.platform.advance(limitMs - 10)
+      expect(socket.ended).toBeNull()
+      await stage.platform.advance(20)
+      expect(socket.ended).not.toBeNull()
+    })
+
+    it("a server that pings is waited for, however long it takes to store the registration", async () => {
+      const stage = await greeted(1000)
+      const socket = stage.socket
+      for (let second = 0; second < 34; second++) {
+        await stage.platform.advance(1000)
+        socket.events.alive()
+      }
+      expect(socket.ended).toBeNull()
+    })
+
+    it("what the first answer grants counts from then on, also when it is less, or nothing", async () => {
+      const stage = await greeted(4000)
+      const [appId] = stage.socket.frames.map((frame) => String(frame["app_id"]))
+      await stage.admit(appId!, { ping_interval_ms: 1000 })
+      const socket = stage.socket
+      await stage.platform.advance(2510)
+      expect(socket.ended).toBe("terminate")
+      const quiet = await greeted(1000)
+      const [other] = quiet.socket.frames.map((frame) => String(frame["app_id"]))
+      await quiet.admit(other!, { ping_interval_ms: 0 })
+      await quiet.platform.advance(60_000)
+      expect(quiet.socket.ended).toBeNull()
+    })
+  })
 
   it("closes with the last node, not before", async () => {
     const stage = new Stage(mode)

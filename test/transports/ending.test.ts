@@ -91,6 +91,29 @@ describe("how sockets end", () => {
     expect(transport.actors.losses()).toEqual([])
   })
 
+  it("is pinged as often as hello says while its registration has no answer, and then as often as it wants", async () => {
+    await restart({ pingInterval: 100 }, { sweepMs: 20, pingMinMs: 50 })
+    transport.actors.admits = () => null
+    const peer = await Peer.connect(transport)
+    expect(peer.wire.hello?.ping_interval_ms).toBe(100)
+    let pings = 0
+    peer.wire.socket.on("ping", () => pings++)
+    const answer = peer.register({ ping_interval_ms: 0 })
+    await waitUntil("pings", () => pings >= 3)
+    transport.actors.accept(transport.actors.pending[0]!)
+    await answer
+    const before = pings
+    const timed = Peer.connect(transport).then(async (other) => {
+      let others = 0
+      other.wire.socket.on("ping", () => others++)
+      void other.register()
+      await waitUntil("pings elsewhere", () => others >= 5)
+    })
+    await timed
+    // One may have been on its way.
+    expect(pings - before).toBeLessThan(2)
+  })
+
   it("ping interval 0 → no pings; the shortest of a socket's nodes counts", async () => {
     await restart({ pingInterval: 0 }, { sweepMs: 20, pingMinMs: 50 })
     const wire = await Wire.open(transport.url)
