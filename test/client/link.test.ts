@@ -171,7 +171,7 @@ describe.each(MODES)("a link, cryptography %s", (mode) => {
       { what: "as hello says, though the node will be pinged more often", hello: 4000, asks: 1000, limitMs: 6000 },
       { what: "never, and is waited for", hello: 0, asks: undefined, limitMs: 35_000 },
       { what: "nobody knows how often: an older server", hello: undefined, asks: undefined, limitMs: 35_000 }
-    ])("it pings $what: given up after $limitMs ms of silence", async ({ asks, hello, limitMs }) => {
+    ])("pings $what: given up after $limitMs ms of silence", async ({ asks, hello, limitMs }) => {
       const stage = await greeted(hello, asks === undefined ? {} : { pingIntervalMs: asks })
       const socket = stage.socket
       await stage.platform.advance(limitMs - 10)
