@@ -103,13 +103,13 @@ describe("how sockets end", () => {
     transport.actors.accept(transport.actors.pending[0]!)
     await answer
     const before = pings
-    const timed = Peer.connect(transport).then(async (other) => {
-      let others = 0
-      other.wire.socket.on("ping", () => others++)
-      void other.register()
-      await waitUntil("pings elsewhere", () => others >= 5)
-    })
-    await timed
+    const other = await Peer.connect(transport)
+    let others = 0
+    other.wire.socket.on("ping", () => others++)
+    const later = other.register()
+    await waitUntil("pings elsewhere", () => others >= 5)
+    transport.actors.accept(transport.actors.pending[1]!)
+    await later
     // One may have been on its way.
     expect(pings - before).toBeLessThan(2)
   })
