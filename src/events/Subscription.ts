@@ -47,7 +47,7 @@ export class Subscription implements AsyncIterable<ReceivedEvent> {
     return this
   }
 
-  /** Ends the loop; the consumer stays, and what was not acked comes again: what was fetched ahead at once, and in order. */
+  /** Ends the loop; the consumer stays, and what was not acked comes again: what was fetched ahead at once. */
   close(): void {
     this.#isClosed = true
     this.#messages?.stop()
